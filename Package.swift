@@ -1,0 +1,53 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+/// The settings of every target. Each is an upcoming or optional check of the language that a reader can rely on.
+let settings: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+  .enableUpcomingFeature("InferIsolatedConformances"),
+  .enableUpcomingFeature("ImmutableWeakCaptures"),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+]
+
+let package = Package(
+  name: "swift-failover",
+  products: [
+    .library(name: "FailoverCore", targets: ["FailoverCore"]),
+    .library(name: "LibPQ", targets: ["LibPQ"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+  ],
+  targets: [
+    // The domain's language and its machines. Imports nothing.
+    .target(name: "FailoverCore", swiftSettings: settings),
+    .testTarget(name: "FailoverCoreTests", dependencies: ["FailoverCore"], swiftSettings: settings),
+
+    // PostgreSQL, over libpq.
+    .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+    .target(
+      name: "LibPQ",
+      dependencies: [
+        "CLibPQ",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ],
+      swiftSettings: settings
+    ),
+    .testTarget(name: "LibPQTests", dependencies: ["LibPQ", "PrivatePostgres"], swiftSettings: settings),
+
+    // A PostgreSQL server of our own, for the demo and the tests.
+    .target(
+      name: "PrivatePostgres",
+      dependencies: [.product(name: "Logging", package: "swift-log")],
+      swiftSettings: settings
+    ),
+    .testTarget(name: "PrivatePostgresTests", dependencies: ["PrivatePostgres", "LibPQ"], swiftSettings: settings),
+  ],
+  swiftLanguageModes: [.v6]
+)
