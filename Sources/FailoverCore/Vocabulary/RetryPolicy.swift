@@ -1,0 +1,48 @@
+// How long to wait before trying again.
+
+/// Exponential backoff with jitter: the n-th wait is `first × factor^(n-1)`, at most `most`, made longer or shorter by jitter.
+public struct RetryPolicy: Hashable, Codable, Sendable {
+  /// The first wait.
+  public let first: Duration
+  /// The longest wait, before jitter.
+  public let most: Duration
+  /// By how much each wait is longer than the one before; 1 or more.
+  public let factor: Double
+  /// The share of a wait by which jitter may change it, 0 ... 1: 0.2 means between 80 % and 120 %.
+  public let jitter: Double
+
+  /// Makes a policy.
+  public init(first: Duration, most: Duration, factor: Double = 2, jitter: Double = 0.2) {
+    precondition(first >= .zero && most >= first && factor >= 1 && (0...1).contains(jitter), "not a backoff")
+    self.first = first
+    self.most = most
+    self.factor = factor
+    self.jitter = jitter
+  }
+
+  /// The wait before try number `attempt + 1`, after `attempt` tries failed.
+  ///
+  /// - Parameters:
+  ///   - attempt: How many tries failed, 1 or more.
+  ///   - random: A number in 0 ..< 1 that the caller drew; values outside are brought inside.
+  public func delay(attempt: Int, jitter random: Double) -> Duration {
+    let limit = Double(most.wholeMicroseconds)
+    var wait = Double(first.wholeMicroseconds)
+    var step = 1
+    // A loop instead of a power: the core imports no mathematics. It stops at the limit, so it is short.
+    while step < attempt, wait < limit, factor > 1 {
+      wait *= factor
+      step += 1
+    }
+    wait = min(wait, limit)
+    let spread = 1 + jitter * (2 * min(max(random, 0), 1) - 1)
+    return .microseconds(Int64(wait * spread))
+  }
+
+  /// Between the tries of one step under one lease.
+  public static let step = RetryPolicy(first: Defaults.stepBackoffFirst, most: Defaults.stepBackoffMost)
+  /// Between the leases of a flight whose tries failed.
+  public static let coolOff = RetryPolicy(first: Defaults.coolOff, most: Defaults.coolOff, factor: 1)
+  /// Between tries to reach a cluster or a database again.
+  public static let reconnect = RetryPolicy(first: Defaults.reconnectFirst, most: Defaults.reconnectMost)
+}
