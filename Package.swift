@@ -42,12 +42,8 @@ let package = Package(
     .testTarget(name: "LibPQTests", dependencies: ["LibPQ", "PrivatePostgres"], swiftSettings: settings),
 
     // A PostgreSQL server of our own, for the demo and the tests.
-    .target(
-      name: "PrivatePostgres",
-      dependencies: [.product(name: "Logging", package: "swift-log")],
-      swiftSettings: settings
-    ),
-    .testTarget(name: "PrivatePostgresTests", dependencies: ["PrivatePostgres", "LibPQ"], swiftSettings: settings),
+    .target(name: "PrivatePostgres", swiftSettings: settings),
+    .testTarget(name: "PrivatePostgresTests", dependencies: ["PrivatePostgres"], swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]
 )

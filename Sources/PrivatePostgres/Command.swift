@@ -11,7 +11,9 @@ internal import Foundation
 /// A point in time by which something has to be over.
 typealias Deadline = ContinuousClock.Instant
 
-/// A program with its arguments and environment. None of them holds a secret: every user of the machine can read the first.
+/// A program with its arguments and environment.
+///
+/// None of them holds a secret: every user of the machine can read the first.
 struct Command {
   /// How the program is called in an error.
   var name: String
@@ -36,7 +38,9 @@ struct Command {
     self.arguments = arguments
   }
 
-  /// How often a blocked thread looks whether a process has ended. A tick is short against any program's start.
+  /// How often a blocked thread looks whether a process has ended.
+  ///
+  /// A tick is short against any program's start.
   static let tick: Duration = .milliseconds(5)
 
   /// `POSIX_SPAWN_SETSID` of glibc (since 2.26) and musl, whose headers show it to C only.
@@ -171,7 +175,9 @@ struct ForeignProcess: Hashable {
 struct ChildProcess: Hashable, Sendable {
   let pid: pid_t
 
-  /// How it ended, or `nil` if it still runs. Once it has ended, do not ask again: the number may be another's by then.
+  /// How it ended, or `nil` if it still runs.
+  ///
+  /// Once it has ended, do not ask again: the number may be another's by then.
   func poll() -> ExitStatus? {
     var status: Int32 = 0
     let result = unsafe waitpid(pid, &status, WNOHANG)
@@ -194,7 +200,9 @@ struct ChildProcess: Hashable, Sendable {
     ForeignProcess(pid: pid).signal(number)
   }
 
-  /// Ends it for certain. A killed process goes away at once, but for one that waits for a broken disk.
+  /// Ends it for certain.
+  ///
+  /// A killed process goes away at once, but for one that waits for a broken disk.
   func kill() {
     signal(SIGKILL)
     _ = wait(until: .now + .seconds(10))

@@ -1,7 +1,9 @@
 // What a caller may choose about a private server.
 
 extension PrivatePostgres {
-  /// What a caller may choose about a private server. The defaults suit a demo and a test.
+  /// What a caller may choose about a private server.
+  ///
+  /// The defaults suit a demo and a test.
   public struct Options: Hashable, Sendable {
     /// The folder in which the server's own folder is made; `nil`, the default, is the system's temporary folder.
     ///
@@ -9,22 +11,32 @@ extension PrivatePostgres {
     /// ``PrivatePostgresError/socketPathTooLong(path:length:limit:)``.
     public var directory: String?
 
-    /// How much of a power cut the data survive. Default: ``Durability/fast``.
+    /// How much of a power cut the data survive.
+    ///
+    /// Default: ``Durability/fast``.
     public var durability: Durability
 
-    /// The server's `max_connections`. Default: 100, PostgreSQL's own.
+    /// The server's `max_connections`.
+    ///
+    /// Default: 100, PostgreSQL's own.
     public var maxConnections: Int
 
-    /// Who can reach the server. Default: ``Listening/socketOnly``.
+    /// Who can reach the server.
+    ///
+    /// Default: ``Listening/socketOnly``.
     public var listening: Listening
 
     /// More lines for `postgresql.conf`, by name; they win over ours, except for the socket's folder and the port.
     public var settings: [String: String]
 
-    /// Where the server's programs are. Default: ``Programs/installed``.
+    /// Where the server's programs are.
+    ///
+    /// Default: ``Programs/installed``.
     public var programs: Programs
 
-    /// How long the server may take to become ready, and to stop. Default: 60 s, as `pg_ctl` has it.
+    /// How long the server may take to become ready, and to stop.
+    ///
+    /// Default: 60 s, as `pg_ctl` has it.
     public var timeout: Duration
 
     /// Makes options; see each property for its meaning.

@@ -25,10 +25,14 @@ public final class PrivatePostgres: Sendable {
   /// The options that the server was started with.
   public let options: Options
 
-  /// The server's folder: its data, its log (`log`) and its socket. It belongs to the server's user, with mode 0700.
+  /// The server's folder: its data, its log (`log`) and its socket.
+  ///
+  /// It belongs to the server's user, with mode 0700.
   public let folder: String
 
-  /// The port. It names the socket's file, and is listened on only with ``Listening/loopback``.
+  /// The port.
+  ///
+  /// It names the socket's file, and is listened on only with ``Listening/loopback``.
   public let port: Int
 
   /// The server's `cluster_name`; a standby appears under it in `pg_stat_replication.application_name`.
@@ -70,17 +74,23 @@ public final class PrivatePostgres: Sendable {
     }
   }
 
-  /// The superuser's URL of the database `postgres`, over the socket. It holds a password: keep it out of logs.
+  /// The superuser's URL of the database `postgres`, over the socket.
+  ///
+  /// It holds a password: keep it out of logs.
   public var url: String { url(database: "postgres") }
 
-  /// The superuser's URL of a database, over the socket. It holds a password: keep it out of logs.
+  /// The superuser's URL of a database, over the socket.
+  ///
+  /// It holds a password: keep it out of logs.
   ///
   /// - Parameter database: The database's name, as it is: this method escapes what a URL needs escaped.
   public func url(database: String) -> String {
     url(database: database, user: "postgres", password: password)
   }
 
-  /// The URL of a database for a role, over the socket. It holds a password: keep it out of logs.
+  /// The URL of a database for a role, over the socket.
+  ///
+  /// It holds a password: keep it out of logs.
   ///
   /// - Parameters:
   ///   - database: The database's name, as it is: this method escapes what a URL needs escaped.
@@ -107,7 +117,9 @@ public final class PrivatePostgres: Sendable {
     )
   }
 
-  /// Stops the server and removes its folder. Everything in it is lost.
+  /// Stops the server and removes its folder.
+  ///
+  /// Everything in it is lost.
   ///
   /// It always succeeds: a server that does not stop in time is killed. Stopping twice is allowed.
   ///
@@ -119,7 +131,9 @@ public final class PrivatePostgres: Sendable {
     }
   }
 
-  /// Stops the server and keeps its folder, for ``startUp()``. A server that does not run is left as it is.
+  /// Stops the server and keeps its folder, for ``startUp()``.
+  ///
+  /// A server that does not run is left as it is.
   ///
   /// - Parameter mode: How the server is ended; one that does not end in time is killed.
   /// - Throws: ``PrivatePostgresError/stopped``.
@@ -127,7 +141,9 @@ public final class PrivatePostgres: Sendable {
     try await use { server throws(PrivatePostgresError) in try server.shutDown(mode) }
   }
 
-  /// Starts the server again on the data that it has, under the same URL. A server that runs is left as it is.
+  /// Starts the server again on the data that it has, under the same URL.
+  ///
+  /// A server that runs is left as it is.
   ///
   /// - Throws: ``PrivatePostgresError``.
   public func startUp() async throws(PrivatePostgresError) {

@@ -34,7 +34,9 @@ struct ProgramFolder: Hashable, Sendable {
     }
   }
 
-  /// What `pg_config` says. Its answer may lack the server's programs: libpq-dev brings a `pg_config` without them.
+  /// What `pg_config` says.
+  ///
+  /// Its answer may lack the server's programs: libpq-dev brings a `pg_config` without them.
   private static func configured(_ path: [String]) -> String? {
     guard let program = SystemPath.find("pg_config", in: path) else { return nil }
     do {

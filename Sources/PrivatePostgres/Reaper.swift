@@ -19,8 +19,10 @@ struct Reaper: Sendable {
   /// The end of the pipe that only this process holds: closing it starts the work.
   private let lifeline: Int32
 
-  /// How long a server may take for an immediate shutdown, in which it frees its shared memory, until it is killed;
-  /// and how long the whole may take. An immediate shutdown writes nothing: it takes milliseconds.
+  /// How long a server may take for an immediate shutdown, in which it frees its shared memory, until it is killed; and
+  /// how long the whole may take.
+  ///
+  /// An immediate shutdown writes nothing: it takes milliseconds.
   private static let patience: Duration = .seconds(5)
   private static let limit: Duration = .seconds(30)
 
@@ -73,7 +75,9 @@ struct Reaper: Sendable {
     lifeline = pipe.takeWriteEnd()
   }
 
-  /// Has the reaper do its work now, and waits for it. To be called once.
+  /// Has the reaper do its work now, and waits for it.
+  ///
+  /// To be called once.
   func finish() {
     closeDescriptor(lifeline)
     if process.wait(until: .now + Self.limit) == nil { process.kill() }

@@ -23,7 +23,9 @@ struct Server: Sendable {
   /// Whether the remains were taken: nothing may be started in a folder that is about to be removed.
   private var isGone = false
 
-  /// PostgreSQL's own port number. Sockets in different folders never collide, so it can be the same everywhere.
+  /// PostgreSQL's own port number.
+  ///
+  /// Sockets in different folders never collide, so it can be the same everywhere.
   private static let defaultPort = 5432
 
   /// How often a port that was free a moment ago may turn out to be taken.

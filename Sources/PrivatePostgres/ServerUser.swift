@@ -1,7 +1,5 @@
 // Who runs the server, since PostgreSQL refuses root.
 
-internal import Foundation
-
 #if canImport(Glibc)
   internal import Glibc
 #else
@@ -58,7 +56,5 @@ enum ServerUser: Hashable, Sendable {
 enum SystemError {
   static var last: String { text(errno) }
 
-  static func text(_ code: Int32) -> String {
-    POSIXErrorCode(rawValue: code).map { POSIXError($0).localizedDescription } ?? "error \(code)"
-  }
+  static func text(_ code: Int32) -> String { unsafe String(cString: strerror(code)) }
 }
