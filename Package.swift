@@ -1,7 +1,7 @@
 // swift-tools-version: 6.3
 import PackageDescription
 
-/// The settings of every target. Each is an upcoming or optional check of the language that a reader can rely on.
+/// The settings of every target, each an upcoming or optional check of the language that a reader can rely on.
 let settings: [SwiftSetting] = [
   .enableUpcomingFeature("ExistentialAny"),
   .enableUpcomingFeature("MemberImportVisibility"),
