@@ -1,7 +1,7 @@
 // swift-tools-version: 6.3
 import PackageDescription
 
-/// The settings of every target. Each is an upcoming or optional check of the language that a reader can rely on.
+/// The settings of every target, each an upcoming or optional check of the language that a reader can rely on.
 let settings: [SwiftSetting] = [
   .enableUpcomingFeature("ExistentialAny"),
   .enableUpcomingFeature("MemberImportVisibility"),
@@ -42,12 +42,8 @@ let package = Package(
     .testTarget(name: "LibPQTests", dependencies: ["LibPQ", "PrivatePostgres"], swiftSettings: settings),
 
     // A PostgreSQL server of our own, for the demo and the tests.
-    .target(
-      name: "PrivatePostgres",
-      dependencies: [.product(name: "Logging", package: "swift-log")],
-      swiftSettings: settings
-    ),
-    .testTarget(name: "PrivatePostgresTests", dependencies: ["PrivatePostgres", "LibPQ"], swiftSettings: settings),
+    .target(name: "PrivatePostgres", swiftSettings: settings),
+    .testTarget(name: "PrivatePostgresTests", dependencies: ["PrivatePostgres"], swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]
 )

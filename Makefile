@@ -1,0 +1,28 @@
+# What a person, or CI, does with this package. Each target installs what it needs first (Scripts/prepare).
+
+.DEFAULT_GOAL := help
+.PHONY: help prepare demo test format lint docs bench
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+prepare:
+	@Scripts/prepare
+
+demo: prepare ## Move a fleet of running workloads from one cluster to another, and back, on this machine
+	@swift run -c debug failoverctl demo
+
+test: prepare ## Run all tests, on PostgreSQL servers that they start themselves
+	@swift test
+
+format: ## Format all sources in place
+	@Scripts/format
+
+lint: ## Check format, documentation of public declarations, and the rules of Scripts/tidy
+	@Scripts/lint
+
+docs: prepare ## Build the DocC documentation into .docs/, warnings as errors
+	@Scripts/docs
+
+bench: prepare ## Run the benchmarks, on a PostgreSQL server that they start themselves
+	@Scripts/bench
