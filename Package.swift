@@ -18,9 +18,13 @@ let package = Package(
   products: [
     .library(name: "FailoverCore", targets: ["FailoverCore"]),
     .library(name: "LibPQ", targets: ["LibPQ"]),
+    .library(name: "Flightdeck", targets: ["Flightdeck"]),
+    .library(name: "Navigator", targets: ["Navigator"]),
+    .library(name: "Pilot", targets: ["Pilot"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
   ],
   targets: [
@@ -43,6 +47,51 @@ let package = Package(
 
     // A PostgreSQL server of our own, for the demo and the tests.
     .target(name: "PrivatePostgres", swiftSettings: settings),
+    // The dp_flights queue of one cluster.
+    .target(
+      name: "Flightdeck",
+      dependencies: ["FailoverCore", "LibPQ", .product(name: "Logging", package: "swift-log")],
+      swiftSettings: settings
+    ),
+    .testTarget(
+      name: "FlightdeckTests",
+      dependencies: ["Flightdeck", "FailoverCore", "LibPQ", "PrivatePostgres"],
+      swiftSettings: settings
+    ),
+
+    // Data plane: claims flights and flies them.
+    .target(
+      name: "Pilot",
+      dependencies: [
+        "FailoverCore", "Flightdeck", "LibPQ",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "Crypto", package: "swift-crypto"),
+      ],
+      swiftSettings: settings
+    ),
+    .testTarget(
+      name: "PilotTests",
+      dependencies: ["Pilot", "Flightdeck", "FailoverCore", "LibPQ", "PrivatePostgres"],
+      swiftSettings: settings
+    ),
+
+    // Control plane: decides, plans, delivers, reconciles.
+    .target(
+      name: "Navigator",
+      dependencies: [
+        "FailoverCore", "Flightdeck", "LibPQ",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ],
+      swiftSettings: settings
+    ),
+    .testTarget(
+      name: "NavigatorTests",
+      dependencies: ["Navigator", "Flightdeck", "FailoverCore", "LibPQ", "PrivatePostgres"],
+      swiftSettings: settings
+    ),
+
     .testTarget(name: "PrivatePostgresTests", dependencies: ["PrivatePostgres"], swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]
