@@ -1,6 +1,8 @@
 // Every default of the product, in one place, with where it comes from.
 
-/// The default values. [APC] marks those of Astro Private Cloud's chart; the others are ours.
+/// The default values.
+///
+/// [APC] marks those of Astro Private Cloud's chart; the others are ours.
 public enum Defaults {
   // MARK: DP-Link
   /// How often a cluster's heartbeat is looked for. [APC]

@@ -1,6 +1,8 @@
 // What a fleet is made of: regions, clusters, workspaces, deployments.
 
-/// Holds clusters. Data residency is decided by region.
+/// Holds clusters.
+///
+/// Data residency is decided by region.
 public struct Region: Hashable, Codable, Sendable {
   /// The region's name.
   public let name: RegionName
@@ -65,7 +67,9 @@ public struct Deployment: Hashable, Codable, Sendable {
   public let workspace: WorkspaceName
   /// The image that it runs.
   public let image: String
-  /// How its code reaches it. Only image-based deployments can be moved.
+  /// How its code reaches it.
+  ///
+  /// Only image-based deployments can be moved.
   public let mechanism: Mechanism
   /// Its database, or nil if it has none.
   public let database: Database?

@@ -166,7 +166,9 @@ extension Flight {
     case stale(IgnoredReason)
   }
 
-  /// Who speaks: the holder of the lease, or somebody whose lease is over. A token that was never handed out is illegal.
+  /// Who speaks: the holder of the lease, or somebody whose lease is over.
+  ///
+  /// A token that was never handed out is illegal.
   private func holder(_ epoch: LeaseEpoch, _ kind: Event.Kind) throws(IllegalTransition) -> Holder {
     if let lease, lease.epoch == epoch { return .current(lease) }
     guard let newestEpoch, epoch <= newestEpoch else {

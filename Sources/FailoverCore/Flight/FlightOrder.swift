@@ -1,8 +1,12 @@
 // What is delivered to a cluster: the immutable content of a flight.
 
-/// Everything that a Pilot needs to fly one side of a mission. It never changes once it is made.
+/// Everything that a Pilot needs to fly one side of a mission.
+///
+/// It never changes once it is made.
 public struct FlightOrder: Hashable, Codable, Sendable {
-  /// The flight's identifier. The same identifier always has the same content.
+  /// The flight's identifier.
+  ///
+  /// The same identifier always has the same content.
   public let id: FlightID
   /// The cluster that flies it.
   public let cluster: ClusterName
@@ -45,14 +49,18 @@ public struct FlightOrder: Hashable, Codable, Sendable {
   }
 }
 
-/// How urgent a flight is. A smaller number is claimed first.
+/// How urgent a flight is.
+///
+/// A smaller number is claimed first.
 public enum FlightPriority: Int, Hashable, Codable, Sendable, CaseIterable, Comparable {
   /// Flights of forced moves and of rollbacks: a workload is down until they end.
   case urgent = 0
   /// Flights of controlled moves.
   case normal = 1
 
-  /// The priority of a flight with this plan. A source's clean-up is never urgent: its workload runs elsewhere.
+  /// The priority of a flight with this plan.
+  ///
+  /// A source's clean-up is never urgent: its workload runs elsewhere.
   public init(plan: FlightPlanKind, side: Side) {
     switch (plan, side) {
     case (.forced, .destination), (.rollback, _), (.rollbackAfterFence, _): self = .urgent
@@ -73,7 +81,9 @@ public struct FlightLimits: Hashable, Codable, Sendable {
   /// How long the flight rests in the queue after a failed try.
   public let coolOff: RetryPolicy
 
-  /// Makes limits. Both numbers are 1 or more.
+  /// Makes limits.
+  ///
+  /// Both numbers are 1 or more.
   public init(
     attempts: Int = Defaults.attemptsPerFlight,
     takeovers: Int = Defaults.takeoversPerFlight,

@@ -1,6 +1,8 @@
 // Flight plans: the ordered steps of each kind of flight, as a literal table.
 
-/// What a step does. The Pilot knows how; the Navigator only knows the order.
+/// What a step does.
+///
+/// The Pilot knows how; the Navigator only knows the order.
 public enum StepKind: String, Hashable, Codable, Sendable, CaseIterable {
   /// Block changes to the deployment on the source.
   case cordon
@@ -85,7 +87,9 @@ public enum FlightPlanKind: String, Hashable, Codable, Sendable, CaseIterable {
   }
 }
 
-/// The ordered steps of one flight. A plan is immutable: nothing edits a flight under way.
+/// The ordered steps of one flight.
+///
+/// A plan is immutable: nothing edits a flight under way.
 public struct FlightPlan: Hashable, Codable, Sendable {
   /// Which kind of plan it is.
   public let kind: FlightPlanKind
@@ -94,7 +98,9 @@ public struct FlightPlan: Hashable, Codable, Sendable {
   /// The steps, in order; never empty.
   public let steps: [Step]
 
-  /// Makes a plan. `steps` is not empty.
+  /// Makes a plan.
+  ///
+  /// `steps` is not empty.
   public init(kind: FlightPlanKind, side: Side, steps: [Step]) {
     precondition(!steps.isEmpty, "a plan without steps would succeed without doing anything")
     self.kind = kind
@@ -127,7 +133,9 @@ public struct FlightPlan: Hashable, Codable, Sendable {
     return FlightPlan(kind: kind, side: side, steps: steps)
   }
 
-  /// All flight plans. The documentation's diagram is drawn from this table.
+  /// All flight plans.
+  ///
+  /// The documentation's diagram is drawn from this table.
   public static let table: [FlightPlan] = [
     FlightPlan(
       kind: .controlled,

@@ -32,7 +32,9 @@ public protocol StateMachine: Hashable, Codable, Sendable {
   static var initialPhase: Phase { get }
 }
 
-/// A phase of a machine. Its raw value is the word that the database, the command line and the documentation use.
+/// A phase of a machine.
+///
+/// Its raw value is the word that the database, the command line and the documentation use.
 public protocol MachinePhase: CaseIterable, Hashable, Codable, Sendable, RawRepresentable<String> {
   /// Whether the machine ends here. A terminal phase absorbs: only events that the transition table lists leave it.
   var isTerminal: Bool { get }
@@ -53,7 +55,9 @@ where Kind.RawValue == String {
   public let from: Phase
   /// The kind of event.
   public let event: Kind
-  /// The phases that the event may lead to, most usual first. It holds `from` where the event may leave the phase as it is.
+  /// The phases that the event may lead to, most usual first.
+  ///
+  /// It holds `from` where the event may leave the phase as it is.
   public let to: [Phase]
 
   /// Makes one row.
@@ -102,7 +106,9 @@ public enum IgnoredReason: String, Hashable, Codable, Sendable, CaseIterable {
   case early
 }
 
-/// An event that makes no sense where the machine is. The machine did not change.
+/// An event that makes no sense where the machine is.
+///
+/// The machine did not change.
 public struct IllegalTransition: Error, Hashable, Sendable, CustomStringConvertible {
   /// The machine, by its name and identifier.
   public let machine: String

@@ -1,6 +1,8 @@
 // Numbers that only grow: what makes a stale writer bounce.
 
-/// A deployment's fencing token. It only grows; each hand-over of the database takes a new one.
+/// A deployment's fencing token.
+///
+/// It only grows; each hand-over of the database takes a new one.
 ///
 /// Whoever acts on a deployment says for which generation it acts, and is refused if a newer one has been seen.
 public struct Generation: Hashable, Comparable, Codable, Sendable, CustomStringConvertible {
@@ -40,7 +42,9 @@ public struct Generation: Hashable, Comparable, Codable, Sendable, CustomStringC
   public var description: String { "\(rawValue)" }
 }
 
-/// A flight's fencing token: the token of one claim. It grows with every claim in a Flightdeck.
+/// A flight's fencing token: the token of one claim.
+///
+/// It grows with every claim in a Flightdeck.
 public struct LeaseEpoch: Hashable, Comparable, Codable, Sendable, CustomStringConvertible {
   /// The number.
   public let rawValue: Int64

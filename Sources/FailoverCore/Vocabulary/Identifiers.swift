@@ -11,7 +11,9 @@ public struct MissionID: Hashable, Comparable, Codable, Sendable, CustomStringCo
   /// 1 for the first try; *retry* flies a failed mission again with the next number.
   public let attempt: Int
 
-  /// Makes an identifier from its parts. `attempt` is 1 or more.
+  /// Makes an identifier from its parts.
+  ///
+  /// `attempt` is 1 or more.
   public init(request: RequestID, deployment: DeploymentName, attempt: Int) {
     precondition(attempt >= 1, "attempts are counted from 1")
     self.request = request
@@ -65,7 +67,9 @@ public struct FlightID: Hashable, Comparable, Codable, Sendable, CustomStringCon
   /// 1 for the first flight of this leg; a flight that failed is flown again as a new flight with the next number.
   public let attempt: Int
 
-  /// Makes an identifier from its parts. `attempt` is 1 or more.
+  /// Makes an identifier from its parts.
+  ///
+  /// `attempt` is 1 or more.
   public init(mission: MissionID, direction: Direction = .forward, side: Side, attempt: Int = 1) {
     precondition(attempt >= 1, "attempts are counted from 1")
     self.mission = mission

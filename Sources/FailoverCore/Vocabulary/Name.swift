@@ -18,7 +18,9 @@ public struct Name<Subject>: Hashable, Comparable, Codable, Sendable, CustomStri
     self.rawValue = rawValue
   }
 
-  /// Makes a name from a literal of the program. An invalid literal is a programming error and traps.
+  /// Makes a name from a literal of the program.
+  ///
+  /// An invalid literal is a programming error and traps.
   public init(stringLiteral value: String) {
     let problem = InvalidName.problem(with: value)
     precondition(problem == nil, "invalid name '\(value)'")
@@ -93,5 +95,7 @@ public typealias RequestID = Name<FailoverRequest>
 /// The identifier of a Pilot: a name that the Pilot makes, unique in its cluster.
 public typealias PilotID = Name<Pilot>
 
-/// A Pilot, as a subject of names. What a Pilot does is in the module `Pilot`.
+/// A Pilot, as a subject of names.
+///
+/// What a Pilot does is in the module `Pilot`.
 public enum Pilot {}

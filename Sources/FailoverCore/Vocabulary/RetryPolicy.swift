@@ -8,7 +8,9 @@ public struct RetryPolicy: Hashable, Codable, Sendable {
   public let most: Duration
   /// By how much each wait is longer than the one before; 1 or more.
   public let factor: Double
-  /// The share of a wait by which jitter may change it, 0 ... 1: 0.2 means between 80 % and 120 %.
+  /// The share of a wait by which jitter may change it, 0 ...
+  ///
+  /// 1: 0.2 means between 80 % and 120 %.
   public let jitter: Double
 
   /// Makes a policy.

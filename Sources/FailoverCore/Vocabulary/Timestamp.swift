@@ -1,6 +1,8 @@
 // A moment in time, without a clock: the core never asks what time it is.
 
-/// A moment, in microseconds since 1970-01-01T00:00:00Z. The precision is PostgreSQL's.
+/// A moment, in microseconds since 1970-01-01T00:00:00Z.
+///
+/// The precision is PostgreSQL's.
 public struct Timestamp: Hashable, Comparable, Codable, Sendable {
   /// Microseconds since the Unix epoch.
   public let microseconds: Int64
@@ -25,7 +27,9 @@ public struct Timestamp: Hashable, Comparable, Codable, Sendable {
   /// Whether one moment is before another.
   public static func < (left: Timestamp, right: Timestamp) -> Bool { left.microseconds < right.microseconds }
 
-  /// The moment that is `duration` later. It saturates at the ends of the range instead of trapping.
+  /// The moment that is `duration` later.
+  ///
+  /// It saturates at the ends of the range instead of trapping.
   public static func + (moment: Timestamp, duration: Duration) -> Timestamp {
     let (sum, overflow) = moment.microseconds.addingReportingOverflow(duration.wholeMicroseconds)
     guard overflow else { return Timestamp(microseconds: sum) }

@@ -74,7 +74,8 @@ extension PostgresConnection {
   ///   connection broke during the commit. A cancellation that comes before the commit is sent rolls back; one that comes
   ///   later has no effect.
   public func transaction<Result, Failure: PostgresErrorRepresentable>(
-    _ options: TransactionOptions = .readCommitted, attempts: Int = 1,
+    _ options: TransactionOptions = .readCommitted,
+    attempts: Int = 1,
     _ body: (isolated PostgresConnection) throws(Failure) -> Result
   ) throws(Failure) -> Result {
     try attemptTransactions(options, attempts, body, wrap: Failure.init(postgres:), unwrap: \.postgresError)
@@ -83,7 +84,8 @@ extension PostgresConnection {
   /// Runs a transaction whose body may throw any error. The same in everything else.
   @_disfavoredOverload
   public func transaction<Result>(
-    _ options: TransactionOptions = .readCommitted, attempts: Int = 1,
+    _ options: TransactionOptions = .readCommitted,
+    attempts: Int = 1,
     _ body: (isolated PostgresConnection) throws -> Result
   ) throws -> Result {
     try attemptTransactions(options, attempts, body, wrap: { $0 }, unwrap: Self.postgresError(in:))
@@ -119,8 +121,11 @@ extension PostgresConnection {
   // MARK: Parts
 
   private func attemptTransactions<Result, Failure: Error>(
-    _ options: TransactionOptions, _ attempts: Int, _ body: (isolated PostgresConnection) throws(Failure) -> Result,
-    wrap: (PostgresError) -> Failure, unwrap: (Failure) -> PostgresError?
+    _ options: TransactionOptions,
+    _ attempts: Int,
+    _ body: (isolated PostgresConnection) throws(Failure) -> Result,
+    wrap: (PostgresError) -> Failure,
+    unwrap: (Failure) -> PostgresError?
   ) throws(Failure) -> Result {
     var attempt = 1
     while true {
@@ -136,7 +141,8 @@ extension PostgresConnection {
   }
 
   private func attemptTransaction<Result, Failure: Error>(
-    _ options: TransactionOptions, _ body: (isolated PostgresConnection) throws(Failure) -> Result,
+    _ options: TransactionOptions,
+    _ body: (isolated PostgresConnection) throws(Failure) -> Result,
     wrap: (PostgresError) -> Failure
   ) throws(Failure) -> Result {
     do throws(PostgresError) { try begin(options) } catch { throw wrap(error) }
@@ -187,8 +193,10 @@ extension PostgresConnection {
     // The server answers a commit of a failed transaction with a rollback, which is not an error to it.
     if result?.commandTag == "ROLLBACK" {
       throw PostgresError(
-        .server(.inFailedSQLTransaction), "A statement failed earlier in the transaction, so it was rolled back.",
-        statement: sql.description)
+        .server(.inFailedSQLTransaction),
+        "A statement failed earlier in the transaction, so it was rolled back.",
+        statement: sql.description
+      )
     }
   }
 
