@@ -32,7 +32,9 @@ public struct Debt: StateMachine {
     public var isTerminal: Bool { self != .open }
   }
 
-  /// A debt that was just incurred. `flights` is the number of the last flight of its leg.
+  /// A debt that was just incurred.
+  ///
+  /// `flights` is the number of the last flight of its leg.
   public init(mission: MissionID, note: DebtNote, generation: Generation, flights: Int) {
     self.mission = mission
     self.note = note
@@ -115,12 +117,14 @@ public struct Debt: StateMachine {
     case .pay:
       guard payingFlight == nil else { return .ignored(.duplicate) }
       flights += 1
-      let flight = FlightID(mission: mission, direction: .forward, side: note.side, attempt: flights)
+      // Both plans do the same: remove the deployment, its secrets, its namespace.
+      let (direction, plan): (Direction, FlightPlanKind) =
+        note.side == .source ? (.forward, .forced) : (.rollback, .rollback)
+      let flight = FlightID(mission: mission, direction: direction, side: note.side, attempt: flights)
       payingFlight = flight
-      // The clean-up of either side has the steps of a forced source: remove the deployment, its secrets, its namespace.
+      let clearances: [Clearance] = note.side == .source ? [.destinationVerified] : []
       return .acted([
-        .launch(
-          FlightAssignment(id: flight, plan: .forced, generation: generation, clearances: [.destinationVerified]))
+        .launch(FlightAssignment(id: flight, plan: plan, generation: generation, clearances: clearances))
       ])
     case .abandon:
       defer { phase = .abandoned }

@@ -9,7 +9,7 @@ extension Mission {
     switch event {
     case .admit(let generation): try admit(generation, at: now)
     case .skip(let reason): try skip(reason)
-    case .flight(let flight, let report): try report(report, of: flight, at: now)
+    case .flight(let flight, let report): try hear(report, of: flight, at: now)
     case .tick: tick(at: now)
     case .cancel(let reason): try cancel(reason: reason, at: now)
     case .rollBack(let reason): try rollBack(reason: reason, at: now)
@@ -20,7 +20,8 @@ extension Mission {
     }
   }
 
-  private mutating func admit(_ generation: Generation, at now: Timestamp) throws(IllegalTransition) -> Reaction<Action> {
+  private mutating func admit(_ generation: Generation, at now: Timestamp) throws(IllegalTransition) -> Reaction<Action>
+  {
     guard case .pending = state else {
       if phase.isTerminal { return .ignored(.terminal) }
       return .ignored(.duplicate)
@@ -83,7 +84,9 @@ extension Mission {
   }
 
   private mutating func turnBack(
-    _ kind: Event.Kind, reason: String, at now: Timestamp
+    _ kind: Event.Kind,
+    reason: String,
+    at now: Timestamp
   ) throws(IllegalTransition) -> Reaction<Action> {
     switch state {
     case .draining(let move), .fencing(let move), .promoting(let move), .window(let move, _):
@@ -165,7 +168,8 @@ extension Mission {
     switch state {
     case .window(let move, _): return .acted(passPointOfNoReturn(move, at: now))
     case .cleaning: return .ignored(.duplicate)
-    case .pending, .draining, .fencing, .promoting, .rollingBack, .succeeded, .failed, .cancelled, .rolledBack, .skipped:
+    case .pending, .draining, .fencing, .promoting, .rollingBack, .succeeded, .failed, .cancelled, .rolledBack,
+      .skipped:
       throw illegal(.commit, "its commit window is not open")
     }
   }
@@ -174,8 +178,13 @@ extension Mission {
     switch state {
     case .cleaning(let commitment):
       let note = DebtNote(
-        side: .source, cluster: order.source, reason: "abandoned by an operator: \(reason)",
-        payingFlight: nil, mayBePaidAlone: false, abandoned: true)
+        side: .source,
+        cluster: order.source,
+        reason: "abandoned by an operator: \(reason)",
+        payingFlight: nil,
+        mayBePaidAlone: false,
+        abandoned: true
+      )
       let calls = commitment.source.isFlying ? [Action.cancel(commitment.source.flight)] : []
       return .acted(calls + succeed(commitment, debts: [note]))
     case .draining(let move), .fencing(let move), .promoting(let move):

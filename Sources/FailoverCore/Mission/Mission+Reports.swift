@@ -1,9 +1,13 @@
 // How the reports of flights move a mission.
 
 extension Mission {
-  /// Takes a report about a flight. Reports may come twice, late, or about a flight that was replaced.
-  mutating func report(
-    _ report: FlightReport, of flight: FlightID, at now: Timestamp
+  /// Takes a report about a flight.
+  ///
+  /// Reports may come twice, late, or about a flight that was replaced.
+  mutating func hear(
+    _ report: FlightReport,
+    of flight: FlightID,
+    at now: Timestamp
   ) throws(IllegalTransition) -> Reaction<Action> {
     let kind = Event.flight(flight, report).kind
     guard flight.mission == id else { throw illegal(kind, "\(flight) is not a flight of this mission") }
@@ -21,7 +25,10 @@ extension Mission {
   // MARK: Before the point of no return
 
   private mutating func moving(
-    _ move: Move, _ report: FlightReport, of flight: FlightID, at now: Timestamp
+    _ move: Move,
+    _ report: FlightReport,
+    of flight: FlightID,
+    at now: Timestamp
   ) throws(IllegalTransition) -> Reaction<Action> {
     var move = move
     let leg = flight.side == .source ? move.source : move.destination
@@ -55,7 +62,10 @@ extension Mission {
   }
 
   private mutating func earned(
-    _ evidence: Evidence, by flight: FlightID, _ move: Move, at now: Timestamp
+    _ evidence: Evidence,
+    by flight: FlightID,
+    _ move: Move,
+    at now: Timestamp
   ) throws(IllegalTransition) -> Reaction<Action> {
     var move = move
     switch (evidence, flight.side) {
@@ -91,14 +101,22 @@ extension Mission {
       state = .window(move, until: now + order.commitWindow)
       return .acted([])
     case (.drained, .destination), (.fenced, .source), (.verified, .source), (.deleted, _), (.returned, _):
-      throw illegal(Event.flight(flight, .stepDone(.cordon, evidence: evidence)).kind, "this flight cannot have earned it")
+      throw illegal(
+        Event.flight(flight, .stepDone(.cordon, evidence: evidence)).kind,
+        "this flight cannot have earned it"
+      )
     }
   }
 
-  /// A flight failed before the point of no return. In a forced move, and once the source is drained, the source's flight is
-  /// needed only for the clean-up, so its failure does not stop the move.
+  /// A flight failed before the point of no return.
+  ///
+  /// In a forced move, and once the source is drained, the source's flight is needed only for the clean-up, so its
+  /// failure does not stop the move.
   private mutating func flightFailed(
-    _ move: Move, _ side: Side, _ failure: FlightFailure, at now: Timestamp
+    _ move: Move,
+    _ side: Side,
+    _ failure: FlightFailure,
+    at now: Timestamp
   ) -> [Action] {
     let isNeeded = side == .destination ? state.needsDestination : state.isDraining
     guard isNeeded else {
@@ -111,7 +129,9 @@ extension Mission {
   // MARK: After the point of no return
 
   private mutating func cleaning(
-    _ commitment: Commitment, _ report: FlightReport, of flight: FlightID
+    _ commitment: Commitment,
+    _ report: FlightReport,
+    of flight: FlightID
   ) throws(IllegalTransition) -> Reaction<Action> {
     var commitment = commitment
     let leg = flight.side == .source ? commitment.source : commitment.destination
@@ -140,7 +160,10 @@ extension Mission {
   // MARK: On the way back
 
   private mutating func retreating(
-    _ retreat: Retreat, _ report: FlightReport, of flight: FlightID, at now: Timestamp
+    _ retreat: Retreat,
+    _ report: FlightReport,
+    of flight: FlightID,
+    at now: Timestamp
   ) throws(IllegalTransition) -> Reaction<Action> {
     var retreat = retreat
     let leg = flight.side == .source ? retreat.source : retreat.destination

@@ -54,7 +54,8 @@ extension Mission {
   func relaunch(_ leg: inout Leg, _ generation: Generation, clearances: [Clearance]) -> Action {
     leg = Leg(flight: leg.flight.next, plan: leg.plan)
     return .launch(
-      FlightAssignment(id: leg.flight, plan: leg.plan, generation: generation, clearances: clearances))
+      FlightAssignment(id: leg.flight, plan: leg.plan, generation: generation, clearances: clearances)
+    )
   }
 
   /// Lets the source be deleted: from here on there is no way back but another failover.
@@ -98,7 +99,8 @@ extension Mission {
 
   mutating func succeed(_ commitment: Commitment, debts: [DebtNote]) -> [Action] {
     state = .succeeded(
-      Ending(commitment.findings, cause: nil, generation: commitment.generation, debts: debts))
+      Ending(commitment.findings, cause: nil, generation: commitment.generation, debts: debts)
+    )
     return debts.map { .incurDebt($0) } + [.tellRequest(.succeeded, byOperator: false)]
   }
 
@@ -109,7 +111,9 @@ extension Mission {
     !state.isDraining || move.findings.fence != nil
   }
 
-  /// What the failure policy is now. An escalated mission has no source to go back to.
+  /// What the failure policy is now.
+  ///
+  /// An escalated mission has no source to go back to.
   var failurePolicy: FailurePolicy {
     mode == order.mode ? order.failurePolicy : .standard(for: mode)
   }
@@ -144,7 +148,9 @@ extension Mission {
     return flying.map { .cancel($0.flight) }
   }
 
-  /// Launches the rollback pair. A forward flight that did not stop in time is older by its generation and bounces.
+  /// Launches the rollback pair.
+  ///
+  /// A forward flight that did not stop in time is older by its generation and bounces.
   mutating func launchRollback(_ retreat: Retreat, at now: Timestamp) -> [Action] {
     var retreat = retreat
     let plan: FlightPlanKind = retreat.databaseMoved ? .rollbackAfterFence : .rollback
@@ -184,11 +190,14 @@ extension Mission {
       )
     }
     state = .rolledBack(
-      Ending(retreat.findings, cause: retreat.cause, generation: retreat.generation, debts: debts))
+      Ending(retreat.findings, cause: retreat.cause, generation: retreat.generation, debts: debts)
+    )
     return debts.map { .incurDebt($0) } + [.tellRequest(.rolledBack, byOperator: retreat.cause.isOperators)]
   }
 
-  /// The way back is blocked too: an operator has to look. What stands where is on record.
+  /// The way back is blocked too: an operator has to look.
+  ///
+  /// What stands where is on record.
   mutating func giveUp(_ retreat: Retreat, because cause: StopCause) -> [Action] {
     let legs = [(Side.source, retreat.source), (Side.destination, retreat.destination)]
     let debts = legs.filter { retreat.stage == .settling || $0.1.status != .succeeded }.map { side, _ in

@@ -25,7 +25,9 @@ public struct MissionOrder: Hashable, Codable, Sendable {
   /// How long a forced mission waits for its source's clean-up before it records a debt.
   public let cleanupGrace: Duration
 
-  /// Makes an order. Source and destination differ.
+  /// Makes an order.
+  ///
+  /// Source and destination differ.
   public init(
     id: MissionID,
     deployment: Deployment,
