@@ -14,6 +14,32 @@ struct LifeTests {
     await server.stop()
   }
 
+  @Test func `no process of a server is of our terminal's session`() async throws {
+    let server = try await PrivatePostgres.start()
+    let processes = try Machine.processes(withArgument: server.folder)
+    // The postmaster and the reaper.
+    #expect(processes.count == 2)
+    #expect(processes.map { getsid($0) }.contains(getsid(0)) == false)
+    await server.stop()
+  }
+
+  @Test func `no process of a server holds what this process has open`() async throws {
+    // An end of a pipe without O_CLOEXEC.
+    var ends: [Int32] = [-1, -1]
+    try #require(unsafe pipe(&ends) == 0)
+    defer { for end in ends { close(end) } }
+    let link = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(ends[0])")
+    let server = try await PrivatePostgres.start()
+    for process in try Machine.processes(withArgument: server.folder) {
+      let descriptors = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/fd")
+      let links = try descriptors.map {
+        try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(process)/fd/\($0)")
+      }
+      #expect(!links.contains(link))
+    }
+    await server.stop()
+  }
+
   @Test func `stopping removes the folder and every process, and twice is once`() async throws {
     let server = try await PrivatePostgres.start()
     #expect(Machine.exists(server.folder))
