@@ -175,7 +175,8 @@ private enum ConnectionString {
     if let port = options["port"], !port.utf8.allSatisfy({ 48...57 ~= $0 || $0 == UInt8(ascii: ",") }) {
       throw PostgresError(
         .configuration,
-        "The port in the connection string is not a number. In a URL, special characters of a password are written as %XX.")
+        "The port in the connection string is not a number. In a URL, special characters of a password are written as %XX."
+      )
     }
     return options
   }

@@ -29,12 +29,15 @@ internal import Glibc
     let context = unsafe Unmanaged.passRetained(self).toOpaque()
     var thread = pthread_t()
     let code = unsafe pthread_create(
-      &thread, nil,
+      &thread,
+      nil,
       { context in
         guard let context = unsafe context else { return nil }
         unsafe Unmanaged<CancelRequest>.fromOpaque(context).takeRetainedValue().run()
         return nil
-      }, context)
+      },
+      context
+    )
     guard code == 0 else {
       unsafe Unmanaged<CancelRequest>.fromOpaque(context).release()
       return false

@@ -33,7 +33,9 @@ internal import Logging
         guard let context = unsafe context, let message = unsafe message else { return }
         let handle = unsafe Unmanaged<ConnectionHandle>.fromOpaque(context).takeUnretainedValue()
         handle.logger?.debug("notice from PostgreSQL", metadata: ["notice": "\(unsafe String(cString: message))"])
-      }, Unmanaged.passUnretained(self).toOpaque())
+      },
+      Unmanaged.passUnretained(self).toOpaque()
+    )
   }
 
   deinit {
@@ -72,8 +74,15 @@ internal import Logging
 
   func send(statement: String, parameters: ParameterBuffer, binaryResult: Bool) -> Bool {
     unsafe PQsendQueryParams(
-      pointer, statement, Int32(parameters.count), parameters.types, parameters.values, parameters.lengths,
-      parameters.formats, binaryResult ? 1 : 0) == 1
+      pointer,
+      statement,
+      Int32(parameters.count),
+      parameters.types,
+      parameters.values,
+      parameters.lengths,
+      parameters.formats,
+      binaryResult ? 1 : 0
+    ) == 1
   }
 
   func send(prepare name: String, statement: String, parameters: ParameterBuffer) -> Bool {
@@ -82,8 +91,14 @@ internal import Logging
 
   func send(prepared name: String, parameters: ParameterBuffer, binaryResult: Bool) -> Bool {
     unsafe PQsendQueryPrepared(
-      pointer, name, Int32(parameters.count), parameters.values, parameters.lengths, parameters.formats,
-      binaryResult ? 1 : 0) == 1
+      pointer,
+      name,
+      Int32(parameters.count),
+      parameters.values,
+      parameters.lengths,
+      parameters.formats,
+      binaryResult ? 1 : 0
+    ) == 1
   }
 
   /// Sends what is queued: 0 when all is sent, 1 when the socket must become writable first, -1 on failure.
@@ -104,8 +119,10 @@ internal import Logging
     guard let raw = unsafe PQnotifies(pointer) else { return nil }
     defer { unsafe PQfreemem(raw) }
     return unsafe PostgresNotification(
-      channel: String(cString: raw.pointee.relname), payload: String(cString: raw.pointee.extra),
-      processID: raw.pointee.be_pid)
+      channel: String(cString: raw.pointee.relname),
+      payload: String(cString: raw.pointee.extra),
+      processID: raw.pointee.be_pid
+    )
   }
 
   // MARK: Pipeline

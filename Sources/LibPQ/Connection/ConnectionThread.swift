@@ -39,12 +39,15 @@ internal import Glibc
     defer { unsafe pthread_mutex_unlock(executor.mutex) }
     let context = unsafe Unmanaged.passRetained(executor).toOpaque()
     let code = unsafe pthread_create(
-      &executor.thread, nil,
+      &executor.thread,
+      nil,
       { context in
         guard let context = unsafe context else { return nil }
         unsafe Unmanaged<ConnectionThread>.fromOpaque(context).takeRetainedValue().runJobs()
         return nil
-      }, context)
+      },
+      context
+    )
     guard code == 0 else {
       unsafe Unmanaged<ConnectionThread>.fromOpaque(context).release()
       throw PostgresError(.connectionFailed, "Cannot start a thread: \(systemErrorText(code)).")

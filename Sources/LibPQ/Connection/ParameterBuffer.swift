@@ -67,7 +67,10 @@ internal import Glibc
     byteCount = 0
     guard parameters.count <= Self.maximumParameters else {
       throw PostgresError(
-        .misuse, "A statement takes at most \(Self.maximumParameters) parameters.", statement: statement.description)
+        .misuse,
+        "A statement takes at most \(Self.maximumParameters) parameters.",
+        statement: statement.description
+      )
     }
     if parameters.count > capacity { grow(to: parameters.count) }
     for parameter in parameters {
@@ -75,7 +78,10 @@ internal import Glibc
         try append(parameter.postgresValue)
       } catch {
         throw PostgresError(
-          .misuse, "Parameter $\(count + 1) \(error.reason).", statement: statement.description)
+          .misuse,
+          "Parameter $\(count + 1) \(error.reason).",
+          statement: statement.description
+        )
       }
     }
     for index in 0..<count {

@@ -38,7 +38,9 @@ internal import Glibc
     let found = unsafe Int32(entries[0].revents)
     let failed = found & (POLLERR | POLLHUP | POLLNVAL) != 0
     return Outcome(
-      isReadable: failed || found & POLLIN != 0, isWritable: failed || found & POLLOUT != 0,
-      isWoken: unsafe entries[1].revents != 0)
+      isReadable: failed || found & POLLIN != 0,
+      isWritable: failed || found & POLLOUT != 0,
+      isWoken: unsafe entries[1].revents != 0
+    )
   }
 }

@@ -53,7 +53,10 @@ extension PostgresConnection {
       if result.errorField(CLIBPQ_DIAG_SQLSTATE) != nil { return serverError(result, call) }
     }
     let error = PostgresError(
-      .connectionLost, Self.firstLine(handle.errorMessage), statement: call.statement?.description)
+      .connectionLost,
+      Self.firstLine(handle.errorMessage),
+      statement: call.statement?.description
+    )
     giveUp(because: error)
     return error
   }

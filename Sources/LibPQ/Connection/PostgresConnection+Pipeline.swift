@@ -26,7 +26,9 @@ public struct PipelineBuilder {
   /// - Returns: Its index in the results.
   @discardableResult
   public mutating func add(
-    _ sql: SQL, _ parameters: [any PostgresEncodable] = [], preparation: StatementPreparation = .automatic
+    _ sql: SQL,
+    _ parameters: [any PostgresEncodable] = [],
+    preparation: StatementPreparation = .automatic
   ) -> Int {
     segments[segments.count - 1].append(Statement(sql: sql, parameters: parameters, preparation: preparation))
     defer { count += 1 }
@@ -107,7 +109,8 @@ extension PostgresConnection {
   /// - Throws: Only what concerns all of it: `.timeout`, `.cancelled`, `.connectionLost`, `.misuse`, `.closed`. Which segments
   ///   were committed is then not known.
   public func pipeline(
-    timeout: Duration? = nil, _ body: (inout PipelineBuilder) -> Void
+    timeout: Duration? = nil,
+    _ body: (inout PipelineBuilder) -> Void
   ) throws(PostgresError) -> PipelineResults {
     var builder = PipelineBuilder()
     body(&builder)
@@ -149,7 +152,8 @@ extension PostgresConnection {
   // MARK: Sending
 
   private func sendPipeline(
-    _ call: Call, _ segments: [[PipelineBuilder.Statement]]
+    _ call: Call,
+    _ segments: [[PipelineBuilder.Statement]]
   ) throws(PostgresError) -> [PipelineReply] {
     var replies: [PipelineReply] = []
     replies.reserveCapacity(segments.reduce(segments.count) { $0 + $1.count })
@@ -163,7 +167,9 @@ extension PostgresConnection {
   }
 
   private func send(
-    _ call: Call, _ item: PipelineBuilder.Statement, _ replies: inout [PipelineReply]
+    _ call: Call,
+    _ item: PipelineBuilder.Statement,
+    _ replies: inout [PipelineReply]
   ) throws(PostgresError) {
     try parameters.fill(item.parameters, statement: item.sql)
     defer { parameters.shrink() }
@@ -183,7 +189,9 @@ extension PostgresConnection {
       replies.append(.preparation(statement, item.sql))
     }
     try send(
-      call, handle.send(prepared: statement.name, parameters: parameters, binaryResult: statement.wantsBinary))
+      call,
+      handle.send(prepared: statement.name, parameters: parameters, binaryResult: statement.wantsBinary)
+    )
     replies.append(.statement(statement, item.sql))
   }
 
@@ -216,7 +224,8 @@ extension PostgresConnection {
 
   /// Reads the reply to one command, and the end behind it.
   private func receiveOne(
-    _ call: Call, _ sql: SQL
+    _ call: Call,
+    _ sql: SQL
   ) throws(PostgresError) -> (result: ResultHandle?, error: PipelineFailure) {
     let own = Call(statement: sql, start: call.start, deadline: call.deadline, isCancellable: call.isCancellable)
     guard let result = try nextResult(own) else { throw outOfStep() }
@@ -306,7 +315,11 @@ private struct PipelineCollector {
     }
     segments.append(
       PipelineResults.Segment(
-        statements: first..<results.count, error: error, failedStatement: failure?.statement))
+        statements: first..<results.count,
+        error: error,
+        failedStatement: failure?.statement
+      )
+    )
     current = []
     failure = nil
   }

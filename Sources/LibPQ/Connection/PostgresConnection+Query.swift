@@ -28,7 +28,9 @@ extension PostgresConnection {
   /// - Returns: All rows, in memory.
   /// - Throws: `.server`, `.timeout`, `.cancelled`, `.connectionLost`, `.misuse`, `.closed`.
   public func query(
-    _ sql: SQL, _ parameters: [any PostgresEncodable] = [], timeout: Duration? = nil,
+    _ sql: SQL,
+    _ parameters: [any PostgresEncodable] = [],
+    timeout: Duration? = nil,
     preparation: StatementPreparation = .automatic
   ) throws(PostgresError) -> PostgresRows {
     let call = try beginCall(sql, timeout: timeout)
@@ -42,7 +44,9 @@ extension PostgresConnection {
   /// - Throws: As ``query(_:_:timeout:preparation:)``.
   @discardableResult
   public func execute(
-    _ sql: SQL, _ parameters: [any PostgresEncodable] = [], timeout: Duration? = nil,
+    _ sql: SQL,
+    _ parameters: [any PostgresEncodable] = [],
+    timeout: Duration? = nil,
     preparation: StatementPreparation = .automatic
   ) throws(PostgresError) -> Int {
     try query(sql, parameters, timeout: timeout, preparation: preparation).affectedCount
@@ -85,7 +89,10 @@ extension PostgresConnection {
   }
 
   private func run(
-    _ call: Call, _ sql: SQL, _ values: [any PostgresEncodable], _ preparation: StatementPreparation
+    _ call: Call,
+    _ sql: SQL,
+    _ values: [any PostgresEncodable],
+    _ preparation: StatementPreparation
   ) throws(PostgresError) -> PostgresRows {
     try parameters.fill(values, statement: sql)
     defer { parameters.shrink() }
@@ -122,7 +129,9 @@ extension PostgresConnection {
       statement = try prepare(call, sql)
     }
     try send(
-      call, handle.send(prepared: statement.name, parameters: parameters, binaryResult: statement.wantsBinary))
+      call,
+      handle.send(prepared: statement.name, parameters: parameters, binaryResult: statement.wantsBinary)
+    )
     do throws(PostgresError) {
       return try rows(call, sql, of: statement)
     } catch {

@@ -73,17 +73,20 @@ extension PostgresConnection {
   /// - Throws: What the body throws, after a rollback; else what `begin` or `commit` throws. `.commitOutcomeUnknown` if the
   ///   connection broke during the commit. A cancellation that comes before the commit is sent rolls back; one that comes
   ///   later has no effect.
+  @discardableResult
   public func transaction<Result, Failure: PostgresErrorRepresentable>(
-    _ options: TransactionOptions = .readCommitted, attempts: Int = 1,
+    _ options: TransactionOptions = .readCommitted,
+    attempts: Int = 1,
     _ body: (isolated PostgresConnection) throws(Failure) -> Result
   ) throws(Failure) -> Result {
     try attemptTransactions(options, attempts, body, wrap: Failure.init(postgres:), unwrap: \.postgresError)
   }
 
   /// Runs a transaction whose body may throw any error. The same in everything else.
-  @_disfavoredOverload
+  @discardableResult @_disfavoredOverload
   public func transaction<Result>(
-    _ options: TransactionOptions = .readCommitted, attempts: Int = 1,
+    _ options: TransactionOptions = .readCommitted,
+    attempts: Int = 1,
     _ body: (isolated PostgresConnection) throws -> Result
   ) throws -> Result {
     try attemptTransactions(options, attempts, body, wrap: { $0 }, unwrap: Self.postgresError(in:))
@@ -92,6 +95,7 @@ extension PostgresConnection {
   /// Runs part of a transaction so that a failure undoes that part only.
   ///
   /// - Throws: What the body throws, after a rollback to the savepoint; `.misuse` outside a transaction.
+  @discardableResult
   public func savepoint<Result, Failure: PostgresErrorRepresentable>(
     _ body: (isolated PostgresConnection) throws(Failure) -> Result
   ) throws(Failure) -> Result {
@@ -119,8 +123,11 @@ extension PostgresConnection {
   // MARK: Parts
 
   private func attemptTransactions<Result, Failure: Error>(
-    _ options: TransactionOptions, _ attempts: Int, _ body: (isolated PostgresConnection) throws(Failure) -> Result,
-    wrap: (PostgresError) -> Failure, unwrap: (Failure) -> PostgresError?
+    _ options: TransactionOptions,
+    _ attempts: Int,
+    _ body: (isolated PostgresConnection) throws(Failure) -> Result,
+    wrap: (PostgresError) -> Failure,
+    unwrap: (Failure) -> PostgresError?
   ) throws(Failure) -> Result {
     var attempt = 1
     while true {
@@ -136,7 +143,8 @@ extension PostgresConnection {
   }
 
   private func attemptTransaction<Result, Failure: Error>(
-    _ options: TransactionOptions, _ body: (isolated PostgresConnection) throws(Failure) -> Result,
+    _ options: TransactionOptions,
+    _ body: (isolated PostgresConnection) throws(Failure) -> Result,
     wrap: (PostgresError) -> Failure
   ) throws(Failure) -> Result {
     do throws(PostgresError) { try begin(options) } catch { throw wrap(error) }
@@ -187,8 +195,10 @@ extension PostgresConnection {
     // The server answers a commit of a failed transaction with a rollback, which is not an error to it.
     if result?.commandTag == "ROLLBACK" {
       throw PostgresError(
-        .server(.inFailedSQLTransaction), "A statement failed earlier in the transaction, so it was rolled back.",
-        statement: sql.description)
+        .server(.inFailedSQLTransaction),
+        "A statement failed earlier in the transaction, so it was rolled back.",
+        statement: sql.description
+      )
     }
   }
 

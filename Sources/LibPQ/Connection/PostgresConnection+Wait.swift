@@ -51,7 +51,12 @@ extension PostgresConnection {
         milliseconds = milliseconds < 0 ? left : min(left, milliseconds)
       }
       let outcome = pollSet.wait(
-        socket: handle.socket, read: read, write: write, wakeUp: wakeUp.descriptor, milliseconds: milliseconds)
+        socket: handle.socket,
+        read: read,
+        write: write,
+        wakeUp: wakeUp.descriptor,
+        milliseconds: milliseconds
+      )
       // A signal may be left from an earlier task, so it says only that it is time to look.
       if outcome.isWoken { wakeUp.clear() }
       if isCancellable, Task.isCancelled { return .cancelled }
@@ -82,8 +87,11 @@ extension PostgresConnection {
     while status != PGRES_POLLING_OK {
       if status == PGRES_POLLING_FAILED || handle.hasFailed { throw ConnectFailure.error(handle.errorMessage) }
       let interruption = wait(
-        read: status == PGRES_POLLING_READING, write: status == PGRES_POLLING_WRITING, deadline: deadline,
-        isCancellable: true)
+        read: status == PGRES_POLLING_READING,
+        write: status == PGRES_POLLING_WRITING,
+        deadline: deadline,
+        isCancellable: true
+      )
       switch interruption {
       case nil: status = handle.poll()
       case .cancelled: throw cancelled(nil)
@@ -110,7 +118,11 @@ extension PostgresConnection {
       let unsent = handle.flush()
       if unsent < 0 { throw connectionLost(call) }
       let interruption = wait(
-        read: true, write: unsent > 0, deadline: call.deadline, isCancellable: call.isCancellable)
+        read: true,
+        write: unsent > 0,
+        deadline: call.deadline,
+        isCancellable: call.isCancellable
+      )
       switch interruption {
       case nil: break
       case .cancelled: throw interrupt(call, with: cancelled(call.statement))
@@ -118,7 +130,11 @@ extension PostgresConnection {
         throw interrupt(
           call,
           with: PostgresError(
-            .timeout, "The statement took longer than it may.", statement: call.statement?.description))
+            .timeout,
+            "The statement took longer than it may.",
+            statement: call.statement?.description
+          )
+        )
       }
       if !handle.consumeInput() { throw connectionLost(call) }
     }
@@ -208,7 +224,12 @@ extension PostgresConnection {
       let left = call.deadline?.millisecondsLeft(at: .now) ?? 0
       if left == 0 { return false }
       let outcome = pollSet.wait(
-        socket: -1, read: false, write: false, wakeUp: request.ended.descriptor, milliseconds: left)
+        socket: -1,
+        read: false,
+        write: false,
+        wakeUp: request.ended.descriptor,
+        milliseconds: left
+      )
       if outcome.isWoken { return true }
     }
   }
@@ -226,7 +247,12 @@ extension PostgresConnection {
       let left = deadline.millisecondsLeft(at: .now)
       if left == 0 { return }
       let outcome = pollSet.wait(
-        socket: -1, read: false, write: false, wakeUp: wakeUp.descriptor, milliseconds: left)
+        socket: -1,
+        read: false,
+        write: false,
+        wakeUp: wakeUp.descriptor,
+        milliseconds: left
+      )
       if outcome.isWoken { wakeUp.clear() }
     }
   }

@@ -72,14 +72,17 @@ public actor PostgresConnection {
   ///   - logger: Gets the server's notices, at level debug.
   /// - Throws: `.connectionFailed`, with the server's SQLSTATE if the server refused; `.cancelled`.
   public static func connect(
-    _ configuration: PostgresConfiguration, logger: Logger? = nil
+    _ configuration: PostgresConfiguration,
+    logger: Logger? = nil
   ) async throws(PostgresError) -> PostgresConnection {
     try await connect(configuration, timeout: configuration.connectTimeout, logger: logger)
   }
 
   /// Connects within another time than the configuration's.
   static func connect(
-    _ configuration: PostgresConfiguration, timeout: Duration, logger: Logger?
+    _ configuration: PostgresConfiguration,
+    timeout: Duration,
+    logger: Logger?
   ) async throws(PostgresError) -> PostgresConnection {
     let connection = try PostgresConnection(configuration: configuration, logger: logger)
     let result = await withTaskCancellationHandler {
@@ -99,6 +102,7 @@ public actor PostgresConnection {
   ///
   /// This is the boundary from which a cancelled task is noticed at once. The connection serves one caller at a time as long
   /// as the body does not suspend; a ``PostgresPool`` makes sure that nobody else has it.
+  @discardableResult
   public nonisolated func perform<Result: Sendable>(
     _ body: @Sendable (isolated PostgresConnection) async throws -> Result
   ) async throws -> Result {

@@ -58,8 +58,12 @@ internal import CLibPQ
     let isNull = unsafe PQgetisnull(pointer, row, column) == 1
     let start: UnsafeRawPointer? = unsafe isNull ? nil : PQgetvalue(pointer, row, column).map { UnsafeRawPointer($0) }
     return unsafe PostgresCell(
-      owner: self, start: start, count: Int(PQgetlength(pointer, row, column)), type: type,
-      isBinary: PQfformat(pointer, column) == 1)
+      owner: self,
+      start: start,
+      count: Int(PQgetlength(pointer, row, column)),
+      type: type,
+      isBinary: PQfformat(pointer, column) == 1
+    )
   }
 
   /// One field of an error.

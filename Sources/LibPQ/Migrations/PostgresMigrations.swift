@@ -28,7 +28,9 @@ public struct PostgresMigrations: Sendable {
   ///   - migrations: In the order of their numbers, which are at least 1 and differ.
   /// - Throws: `.misuse` if the numbers are not so.
   public init(
-    schema: String = "public", table: String = "schema_migrations", _ migrations: [PostgresMigration]
+    schema: String = "public",
+    table: String = "schema_migrations",
+    _ migrations: [PostgresMigration]
   ) throws(PostgresError) {
     var last = 0
     for migration in migrations {
@@ -61,13 +63,18 @@ public struct PostgresMigrations: Sendable {
       return PostgresMigrationStatus(applied: [], known: migrations)
     }
     let rows = try connection.query(
-      "select version, name, checksum, applied_at from \(sql: qualifiedTable) order by version")
+      "select version, name, checksum, applied_at from \(sql: qualifiedTable) order by version"
+    )
     var applied: [PostgresMigrationStatus.Applied] = []
     for row in rows {
       applied.append(
         PostgresMigrationStatus.Applied(
-          version: try row.decode(0, as: Int.self), name: try row.decode(1, as: String.self),
-          checksum: try row.decode(2, as: String.self), time: try row.decode(3, as: PostgresTimestamp.self)))
+          version: try row.decode(0, as: Int.self),
+          name: try row.decode(1, as: String.self),
+          checksum: try row.decode(2, as: String.self),
+          time: try row.decode(3, as: PostgresTimestamp.self)
+        )
+      )
     }
     return PostgresMigrationStatus(applied: applied, known: migrations)
   }
@@ -84,7 +91,8 @@ public struct PostgresMigrations: Sendable {
   ///   stays.
   @discardableResult
   public func migrate(
-    on connection: isolated PostgresConnection, lockTimeout: Duration = Self.defaultLockTimeout,
+    on connection: isolated PostgresConnection,
+    lockTimeout: Duration = Self.defaultLockTimeout,
     migrationTimeout: Duration = Self.defaultMigrationTimeout
   ) throws(PostgresError) -> [PostgresMigration] {
     guard !connection.isInTransaction else {
@@ -112,8 +120,11 @@ public struct PostgresMigrations: Sendable {
       try connection.transaction { connection throws(PostgresError) in
         try connection.setLocalTimeouts(statement: .milliseconds(limit))
         try connection.execute(
-          "select pg_advisory_lock($1)", [lockKey], timeout: timeout + PostgresConnection.statementTimeoutGrace,
-          preparation: .never)
+          "select pg_advisory_lock($1)",
+          [lockKey],
+          timeout: timeout + PostgresConnection.statementTimeoutGrace,
+          preparation: .never
+        )
       }
     } catch {
       guard error.sqlState == .queryCanceled || error.kind == .timeout else { throw error }
@@ -130,7 +141,8 @@ public struct PostgresMigrations: Sendable {
   }
 
   private func migrateLocked(
-    _ connection: isolated PostgresConnection, _ timeout: Duration
+    _ connection: isolated PostgresConnection,
+    _ timeout: Duration
   ) throws(PostgresError) -> [PostgresMigration] {
     // A newer program's schema is refused before anything is touched.
     let status = try status(on: connection)
@@ -153,18 +165,23 @@ public struct PostgresMigrations: Sendable {
         checksum text not null,
         applied_at timestamptz not null default clock_timestamp()
       )
-      """)
+      """
+    )
   }
 
   private func apply(
-    _ migration: PostgresMigration, _ connection: isolated PostgresConnection, _ timeout: Duration
+    _ migration: PostgresMigration,
+    _ connection: isolated PostgresConnection,
+    _ timeout: Duration
   ) throws(PostgresError) {
     try connection.transaction { connection throws(PostgresError) in
       try connection.setLocalTimeouts(statement: timeout)
       try connection.script(migration.sql, timeout: timeout)
       try connection.execute(
         "insert into \(sql: qualifiedTable) (version, name, checksum) values ($1, $2, $3)",
-        [migration.version, migration.name, migration.checksum], preparation: .never)
+        [migration.version, migration.name, migration.checksum],
+        preparation: .never
+      )
     }
   }
 }
@@ -174,7 +191,9 @@ extension PostgresConnection {
   fileprivate func setLocalTimeouts(statement: Duration) throws(PostgresError) {
     let milliseconds = String(statement.wholeMilliseconds)
     try execute(
-      "select set_config('statement_timeout', $1, true), set_config('lock_timeout', '0', true)", [milliseconds],
-      preparation: .never)
+      "select set_config('statement_timeout', $1, true), set_config('lock_timeout', '0', true)",
+      [milliseconds],
+      preparation: .never
+    )
   }
 }

@@ -13,7 +13,10 @@ public struct PostgresBackoff: Hashable, Sendable {
 
   /// Chooses the pauses. By default 100 ms, doubling up to 5 s, ±20 %.
   public init(
-    initial: Duration = .milliseconds(100), maximum: Duration = .seconds(5), factor: Double = 2, jitter: Double = 0.2
+    initial: Duration = .milliseconds(100),
+    maximum: Duration = .seconds(5),
+    factor: Double = 2,
+    jitter: Double = 0.2
   ) {
     self.initial = initial
     self.maximum = maximum

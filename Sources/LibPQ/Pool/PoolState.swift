@@ -107,7 +107,9 @@ struct PoolState {
   }
 
   private mutating func direct(
-    _ waiter: PoolStateMachine.WaiterID, _ directive: Directive, _ effects: inout Effects
+    _ waiter: PoolStateMachine.WaiterID,
+    _ directive: Directive,
+    _ effects: inout Effects
   ) {
     if case .parked(let continuation) = waiting[waiter] {
       waiting[waiter] = .awake

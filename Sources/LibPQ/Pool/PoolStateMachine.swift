@@ -130,7 +130,10 @@ struct PoolStateMachine {
   ///   - requeue: The waiter, if it shall wait for another try; it keeps its place at the front.
   ///   - chance: From 0 to 1, for the spread of the pause.
   mutating func openFailed(
-    _ id: ConnectionID, requeue waiter: WaiterID?, now: Duration, chance: Double
+    _ id: ConnectionID,
+    requeue waiter: WaiterID?,
+    now: Duration,
+    chance: Double
   ) -> [Action] {
     guard opening.remove(id) != nil else { return [] }
     failuresInARow += 1

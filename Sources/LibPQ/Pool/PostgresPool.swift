@@ -55,9 +55,15 @@ public final class PostgresPool: Service, Sendable {
     state = Mutex(
       PoolState(
         limits: PoolStateMachine.Limits(
-          maximumConnections: max(1, options.maximumConnections), maximumWaiters: options.maximumWaiters,
-          idleTimeout: options.idleTimeout, maximumLifetime: options.maximumLifetime,
-          validateAfterIdle: options.validateAfterIdle, backoff: options.backoff)))
+          maximumConnections: max(1, options.maximumConnections),
+          maximumWaiters: options.maximumWaiters,
+          idleTimeout: options.idleTimeout,
+          maximumLifetime: options.maximumLifetime,
+          validateAfterIdle: options.validateAfterIdle,
+          backoff: options.backoff
+        )
+      )
+    )
   }
 
   // MARK: Use
@@ -69,6 +75,7 @@ public final class PostgresPool: Service, Sendable {
   ///
   /// - Throws: What the body throws; before it runs, `.poolExhausted` if no connection was free in time, the last
   ///   `.connectionFailed` if none could be made, `.cancelled`, or `.closed`.
+  @discardableResult
   public func withConnection<Result: Sendable>(
     _ body: @Sendable (isolated PostgresConnection) async throws -> Result
   ) async throws -> Result {
@@ -96,8 +103,10 @@ public final class PostgresPool: Service, Sendable {
   /// - Parameters: As for ``PostgresConnection/transaction(_:attempts:_:)``. The body does not suspend: nothing but the
   ///   server makes the transaction last.
   /// - Throws: As ``withConnection(_:)`` and ``PostgresConnection/transaction(_:attempts:_:)``.
+  @discardableResult
   public func withTransaction<Result: Sendable>(
-    _ options: TransactionOptions = .readCommitted, attempts: Int = 1,
+    _ options: TransactionOptions = .readCommitted,
+    attempts: Int = 1,
     _ body: @Sendable (isolated PostgresConnection) throws -> Result
   ) async throws -> Result {
     try await withConnection { connection in
@@ -121,8 +130,11 @@ public final class PostgresPool: Service, Sendable {
   public var status: Status {
     state.withLock {
       Status(
-        idle: $0.machine.idleCount, leased: $0.machine.leasedCount, opening: $0.machine.openingCount,
-        waiting: $0.machine.waiterCount)
+        idle: $0.machine.idleCount,
+        leased: $0.machine.leasedCount,
+        opening: $0.machine.openingCount,
+        waiting: $0.machine.waiterCount
+      )
     }
   }
 
@@ -188,7 +200,8 @@ public final class PostgresPool: Service, Sendable {
   }
 
   private func open(
-    _ id: PoolStateMachine.ConnectionID, deadline: Duration
+    _ id: PoolStateMachine.ConnectionID,
+    deadline: Duration
   ) async throws(PostgresError) -> PostgresConnection {
     let timeout = max(.milliseconds(1), min(configuration.connectTimeout, deadline - now))
     let connection = try await PostgresConnection.connect(configuration, timeout: timeout, logger: logger)
@@ -200,7 +213,9 @@ public final class PostgresPool: Service, Sendable {
 
   /// Tells the machine why a connection was not made. Throws if the waiter has no reason to wait on.
   private func reportFailure(
-    _ error: PostgresError, _ id: PoolStateMachine.ConnectionID, _ waiter: PoolStateMachine.WaiterID
+    _ error: PostgresError,
+    _ id: PoolStateMachine.ConnectionID,
+    _ waiter: PoolStateMachine.WaiterID
   ) async throws(PostgresError) {
     if error.kind == .cancelled {
       await interpret { $0.openAborted(id, now: $1) }
@@ -226,7 +241,8 @@ public final class PostgresPool: Service, Sendable {
 
   /// Waits for the waiter's directive; nil when it is time to look at the clock, or the task was cancelled.
   private func nextDirective(
-    for waiter: PoolStateMachine.WaiterID, deadline: Duration
+    for waiter: PoolStateMachine.WaiterID,
+    deadline: Duration
   ) async -> PoolState.Directive? {
     if let directive = state.withLock({ $0.takeDirective(waiter) }) { return directive }
     let retry = state.withLock { $0.machine.nextRetry } ?? deadline

@@ -38,7 +38,12 @@
   func part(_ range: Range<Int>, type: PostgresType) -> PostgresCell? {
     guard let start = unsafe start, 0 <= range.lowerBound, range.upperBound <= count else { return nil }
     return unsafe PostgresCell(
-      owner: owner, start: start + range.lowerBound, count: range.count, type: type, isBinary: isBinary)
+      owner: owner,
+      start: start + range.lowerBound,
+      count: range.count,
+      type: type,
+      isBinary: isBinary
+    )
   }
 
   /// A null of a type, inside this value.
@@ -81,7 +86,8 @@
         let digit = unsafe Int64(bytes[index]) - 48
         guard 0...9 ~= digit else { return nil }
         let (product, overflow) = value.multipliedReportingOverflow(by: 10)
-        let (sum, overflow2) = negative ? product.subtractingReportingOverflow(digit) : product.addingReportingOverflow(digit)
+        let (sum, overflow2) =
+          negative ? product.subtractingReportingOverflow(digit) : product.addingReportingOverflow(digit)
         if overflow || overflow2 { return nil }
         value = sum
         index += 1

@@ -52,7 +52,10 @@ public struct PostgresRow: Sendable {
   ///
   /// - Throws: `.decoding` if there is no such column, if the value is null and the type is not optional, or if the value
   ///   cannot be read as the type. The error names the column, its type and the statement.
-  public func decode<Value: PostgresDecodable>(_ name: String, as type: Value.Type = Value.self)
+  public func decode<Value: PostgresDecodable>(
+    _ name: String,
+    as type: Value.Type = Value.self
+  )
     throws(PostgresError) -> Value
   {
     guard let column = rows.columns.index(of: name) else {
@@ -64,7 +67,10 @@ public struct PostgresRow: Sendable {
   /// Decodes a column by its position, from 0.
   ///
   /// - Throws: As ``decode(_:as:)`` by name.
-  public func decode<Value: PostgresDecodable>(_ column: Int, as type: Value.Type = Value.self)
+  public func decode<Value: PostgresDecodable>(
+    _ column: Int,
+    as type: Value.Type = Value.self
+  )
     throws(PostgresError) -> Value
   {
     guard column >= 0, column < rows.columns.types.count else {
@@ -77,7 +83,8 @@ public struct PostgresRow: Sendable {
       let name = rows.columns.names[column]
       throw rows.decodingError(
         "Column \(SQLQuoting.identifier(name)) (\(cell.type)) cannot be read as \(Value.self): it \(error.reason).",
-        column: name)
+        column: name
+      )
     }
   }
 
