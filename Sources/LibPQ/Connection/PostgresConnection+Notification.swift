@@ -1,7 +1,9 @@
 // LISTEN and NOTIFY on one connection.
 
 extension PostgresConnection {
-  /// Starts to listen on a channel. Listening twice is listening once.
+  /// Starts to listen on a channel.
+  ///
+  /// Listening twice is listening once.
   ///
   /// - Throws: As ``query(_:_:timeout:preparation:)``.
   public func listen(_ channel: String) throws(PostgresError) {

@@ -113,7 +113,9 @@ public actor PostgresConnection {
     }
   }
 
-  /// Closes the connection. Every later call throws `.closed`. Closing twice does nothing.
+  /// Closes the connection.
+  ///
+  /// Every later call throws `.closed`. Closing twice does nothing.
   public func close() {
     isClosed = true
     handle.close()
