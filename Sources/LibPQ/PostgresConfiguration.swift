@@ -99,7 +99,9 @@ public struct PostgresConfiguration: Hashable, Sendable {
   ///
   /// **It holds the password.**
   public var secretURL: String {
-    let parameters = options.filter { $0.key != "user" && $0.key != "password" }
+    // A URL has no place for a password without a user, other than among the parameters.
+    let inAuthority: Set<String> = user == nil ? [] : ["user", "password"]
+    let parameters = options.filter { !inAuthority.contains($0.key) }
       .sorted { $0.key < $1.key }
       .map { "\($0.key)=\(PercentEncoding.encode($0.value))" }
     var authority = ""

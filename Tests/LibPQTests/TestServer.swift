@@ -9,7 +9,7 @@ import Testing
 
 /// One server for the whole test run; tests that restart or kill a server start their own.
 enum TestServer {
-  static let shared = Task { try await PrivatePostgres.start() }
+  static let shared = Task { try await PrivatePostgres.start(.init(maxConnections: 400)) }
 
   private static let databases = Atomic<Int>(0)
 

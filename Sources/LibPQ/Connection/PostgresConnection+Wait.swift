@@ -96,7 +96,7 @@ extension PostgresConnection {
       case nil: status = handle.poll()
       case .cancelled: throw cancelled(nil)
       case .timedOut:
-        throw PostgresError(.connectionFailed, "The server did not answer in time (\(configuration.connectTimeout)).")
+        throw PostgresError(.connectionFailed, "The server did not answer in time.")
       }
     }
   }

@@ -156,25 +156,31 @@ public struct PostgresMigrations: Sendable {
     let status = try status(on: connection)
     try status.check()
     guard !status.pending.isEmpty else { return [] }
-    try createTable(connection)
+    try createTable(connection, timeout)
     for migration in status.pending { try apply(migration, connection, timeout) }
     return status.pending
   }
 
-  private func createTable(_ connection: isolated PostgresConnection) throws(PostgresError) {
-    // `create schema if not exists` asks for a privilege on the database even if the schema is there.
-    let schemas = try connection.query("select 1 from pg_namespace where nspname = $1", [schema])
-    if schemas.isEmpty { try connection.execute("create schema \(identifier: schema)") }
-    try connection.script(
-      """
-      create table if not exists \(sql: qualifiedTable) (
-        version bigint primary key,
-        name text not null,
-        checksum text not null,
-        applied_at timestamptz not null default clock_timestamp()
+  private func createTable(
+    _ connection: isolated PostgresConnection,
+    _ timeout: Duration
+  ) throws(PostgresError) {
+    try connection.transaction { connection throws(PostgresError) in
+      try connection.setLocalTimeouts(statement: timeout)
+      // `create schema if not exists` asks for a privilege on the database even if the schema is there.
+      let schemas = try connection.query("select 1 from pg_namespace where nspname = $1", [schema], preparation: .never)
+      if schemas.isEmpty { try connection.execute("create schema \(identifier: schema)") }
+      try connection.execute(
+        """
+        create table if not exists \(sql: qualifiedTable) (
+          version bigint primary key,
+          name text not null,
+          checksum text not null,
+          applied_at timestamptz not null default clock_timestamp()
+        )
+        """
       )
-      """
-    )
+    }
   }
 
   private func apply(
