@@ -21,11 +21,13 @@ let package = Package(
     .library(name: "Flightdeck", targets: ["Flightdeck"]),
     .library(name: "Navigator", targets: ["Navigator"]),
     .library(name: "Pilot", targets: ["Pilot"]),
+    .library(name: "FleetFile", targets: ["FleetFile"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
     // The domain's language and its machines. Imports nothing.
@@ -91,6 +93,14 @@ let package = Package(
       dependencies: ["Navigator", "Flightdeck", "FailoverCore", "LibPQ", "PrivatePostgres"],
       swiftSettings: settings
     ),
+
+    // The fleet file: what an operator declares, read and checked.
+    .target(
+      name: "FleetFile",
+      dependencies: ["FailoverCore", .product(name: "Yams", package: "Yams")],
+      swiftSettings: settings
+    ),
+    .testTarget(name: "FleetFileTests", dependencies: ["FleetFile", "FailoverCore"], swiftSettings: settings),
 
     .testTarget(name: "PrivatePostgresTests", dependencies: ["PrivatePostgres"], swiftSettings: settings),
   ],
