@@ -44,6 +44,15 @@ public struct Debt: StateMachine {
     self.phase = note.abandoned ? .abandoned : .open
   }
 
+  /// The direction of the flights that pay a debt on this side: a source is cleaned as after a forced move, a destination
+  /// as in a rollback.
+  public static func direction(of side: Side) -> Direction {
+    switch side {
+    case .source: .forward
+    case .destination: .rollback
+    }
+  }
+
   /// The phase of a debt that was just incurred.
   public static var initialPhase: Phase { .open }
 
