@@ -17,8 +17,8 @@ struct DatabaseResolver {
 
   init(_ draft: FleetDraft) {
     self.draft = draft
-    serverNames = draft.servers.map(\.value.name)
-    clusterNames = draft.clusters.map(\.entry.cluster.name.rawValue)
+    serverNames = draft.declared.servers
+    clusterNames = draft.declared.clusters
   }
 
   /// The database of a deployment, or nil if something is wrong with it, which is noted.
@@ -55,10 +55,10 @@ struct DatabaseResolver {
 
   private mutating func server(of database: DraftDeployment.DraftDatabase) -> String? {
     guard let server = database.server else {
-      if draft.servers.count == 1 { return serverNames.first }
+      if serverNames.count == 1 { return serverNames.first }
       diagnostics.add(
         "'server' is missing",
-        fix: draft.servers.isEmpty
+        fix: serverNames.isEmpty
           ? "declare the server under 'databaseServers' and name it here" : "name one of 'databaseServers'",
         at: database.place
       )

@@ -110,7 +110,10 @@ struct DraftDeployment {
       guard let secret = MapReader(entry.node, path: entry.place.path, diagnostics: map.diagnostics) else { return nil }
       defer { secret.finish() }
       let sources = [secret.text("value"), secret.text("file"), secret.text("env")]
-      guard sources.compactMap({ $0 }).count == 1 else {
+      let given = ["value", "file", "env"].count { secret.node($0) != nil }
+      // One of the wrong kind was noted where it was read.
+      if given == 1, sources.allSatisfy({ $0 == nil }) { return nil }
+      guard given == 1 else {
         map.diagnostics.add(
           "a secret comes from exactly one of 'value', 'file' and 'env'",
           fix: "write for example '\(entry.key): {file: secrets/\(entry.key)}'",

@@ -19,7 +19,7 @@ extension FleetDraft {
       noteUnknown(region.value.rawValue, in: regionNames, "region", at: region.place)
     }
     followDeployments()
-    DependencyCheck(deployments, diagnostics).run()
+    DependencyCheck(deployments, declared: declared.deployments, diagnostics).run()
 
     var resolver = DatabaseResolver(self)
     let entries = deployments.map { draft in
@@ -48,8 +48,8 @@ extension FleetDraft {
   }
 
   private func followDeployments() {
-    let clusterNames = clusters.map(\.entry.cluster.name.rawValue)
-    let workspaceNames = workspaces.map(\.name.value.rawValue)
+    let clusterNames = declared.clusters
+    let workspaceNames = declared.workspaces
     let known = (clusters: Set(clusterNames), workspaces: Set(workspaceNames))
     var regionOfCluster: [ClusterName: RegionName] = [:]
     for cluster in clusters { regionOfCluster[cluster.entry.cluster.name] = cluster.region.value }
@@ -105,15 +105,16 @@ extension FleetDraft {
 /// Checks what deployments depend on: it exists, is named once, is not itself, and goes round in no circle.
 struct DependencyCheck {
   private let deployments: [DraftDeployment]
+  private let names: [String]
   private let diagnostics: Diagnostics
 
-  init(_ deployments: [DraftDeployment], _ diagnostics: Diagnostics) {
+  init(_ deployments: [DraftDeployment], declared: [String], _ diagnostics: Diagnostics) {
     self.deployments = deployments
+    self.names = declared
     self.diagnostics = diagnostics
   }
 
   func run() {
-    let names = deployments.map(\.name.value.rawValue)
     let known = Set(names)
     for deployment in deployments {
       var seen: Set<DeploymentName> = []

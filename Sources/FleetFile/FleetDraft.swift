@@ -12,6 +12,16 @@ struct FleetDraft {
   var workspaces: [DraftWorkspace] = []
   var servers: [Placed<DatabaseServerEntry>] = []
   var deployments: [DraftDeployment] = []
+  /// Every name that was declared, also by entries that are wrong elsewhere: a mistake is told once.
+  var declared = DeclaredNames()
+
+  /// The names of each kind, in the order of the file.
+  struct DeclaredNames {
+    var clusters: [String] = []
+    var workspaces: [String] = []
+    var servers: [String] = []
+    var deployments: [String] = []
+  }
 
   /// A cluster whose region is not followed yet.
   struct DraftCluster {
@@ -46,6 +56,7 @@ struct FleetDraft {
       if let server = server(item.node, item.path, paths) { servers.append(server) }
     }
     for item in map.list("deployments", atMost: FleetFileLimits.deployments) {
+      if let name = item.node.mapping?["name"]?.scalar?.string { declared.deployments.append(name) }
       if let deployment = DraftDeployment(item.node, item.path, paths, diagnostics) { deployments.append(deployment) }
     }
   }
@@ -58,18 +69,20 @@ struct FleetDraft {
     return name.map { Placed(value: Region(name: $0.value, enabled: enabled), place: $0.place) }
   }
 
-  private func workspace(_ node: Node, _ path: String) -> DraftWorkspace? {
+  private mutating func workspace(_ node: Node, _ path: String) -> DraftWorkspace? {
     guard let map = MapReader(node, path: path, diagnostics: diagnostics) else { return nil }
     let name = map.requiredName("name", WorkspaceName.self, example: "shop")
+    if let name { declared.workspaces.append(name.value.rawValue) }
     let region = map.requiredName("region", RegionName.self, example: "eu")
     map.finish()
     guard let name, let region else { return nil }
     return DraftWorkspace(name: name, region: region)
   }
 
-  private func cluster(_ node: Node, _ path: String, _ paths: PathReader) -> DraftCluster? {
+  private mutating func cluster(_ node: Node, _ path: String, _ paths: PathReader) -> DraftCluster? {
     guard let map = MapReader(node, path: path, diagnostics: diagnostics) else { return nil }
     let name = map.requiredName("name", ClusterName.self, example: "east")
+    if let name { declared.clusters.append(name.value.rawValue) }
     let region = map.requiredName("region", RegionName.self, example: "eu")
     let enabled = map.flag("enabled", default: true)
     let failoverEnabled = map.flag("failoverEnabled", default: true)
@@ -125,9 +138,10 @@ struct FleetDraft {
     return process.requiredText("directory", example: "clusters/east").map { paths.absolute($0.value) }
   }
 
-  private func server(_ node: Node, _ path: String, _ paths: PathReader) -> Placed<DatabaseServerEntry>? {
+  private mutating func server(_ node: Node, _ path: String, _ paths: PathReader) -> Placed<DatabaseServerEntry>? {
     guard let map = MapReader(node, path: path, diagnostics: diagnostics) else { return nil }
     let name = map.requiredName("name", Name<DatabaseServerEntry>.self, example: "main")
+    if let name { declared.servers.append(name.value.rawValue) }
     let url = paths.connection(map)
     map.finish()
     guard let name, let url else { return nil }

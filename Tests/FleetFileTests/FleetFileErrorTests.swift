@@ -186,14 +186,18 @@ struct FleetFileErrorTests {
     Mistake(
       "  - name: shop\n    region: eu",
       "  - {name: shop, region: us}",
-      "18:26: workspaces[0].region: there is no region 'us'; did you mean 'eu'?"
+      "18:26: workspaces[0].region: there is no region 'us'; use one of: eu"
     ),
     Mistake(
       "name: eu\nclusters:",
       "name: eu\n    name: us\nclusters:",
       "2:5: a map holds the key 'name' twice; mend the YAML"
     ),
-    Mistake("regions:\n", "regions: [\n", "not valid YAML: while parsing a flow sequence, "),
+    Mistake(
+      "regions:\n",
+      "regions: [\n",
+      "2:3: not valid YAML: while parsing a flow node, did not find expected node content"
+    ),
   ]
 
   @Test(arguments: mistakes)
@@ -213,6 +217,7 @@ struct FleetFileErrorTests {
         "11:5: clusters[1]: unknown key 'capasity'; did you mean 'capacity'?",
         "21:5: deployments[0]: 'image' is missing; add 'image: registry.example/orders:1'",
         "24:5: deployments[0]: unknown key 'imgae'; did you mean 'image'?",
+        "39:17: deployments[1].dependsOn[0]: there is no deployment 'order'; did you mean 'orders'?",
         "41:9: deployments[1].process[0]: 'command' is missing; add 'command: [./work]'",
       ]
     )
@@ -223,7 +228,7 @@ struct FleetFileErrorTests {
       .replacingOccurrences(of: "{value: \"s3cr3t\"}", with: "{value: [s3cr3t]}")
       .replacingOccurrences(of: "postgresql://admin:hidden", with: "postgres-admin:hidden")
     let problems = Samples.problems(text)
-    #expect(problems.count == 3)
+    #expect(problems.count == 2, "\(problems)")
     #expect(!problems.joined().contains("s3cr3t") && !problems.joined().contains("hidden"))
   }
 
