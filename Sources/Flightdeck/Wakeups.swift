@@ -30,69 +30,53 @@ public struct FlightdeckWakeups: AsyncSequence, Sendable {
   let flightdeck: Flightdeck
   let topic: WakeupTopic
 
-  /// Begins to listen, with the first call of `next`.
-  public func makeAsyncIterator() -> Iterator { Iterator(flightdeck: flightdeck, channel: flightdeck.settings.channel(topic)) }
+  /// Makes an iterator; it connects with the first call of `next`.
+  public func makeAsyncIterator() -> Iterator {
+    Iterator(
+      listener: PostgresListener(
+        flightdeck.pool.configuration,
+        channels: [flightdeck.settings.channel(topic)],
+        logger: flightdeck.logger
+      ),
+      logger: flightdeck.logger
+    )
+  }
 
-  /// Listens on one connection after the other.
+  /// Waits for one wake-up after the other.
   public struct Iterator: AsyncIteratorProtocol {
-    /// How long to wait before the connection is asked whether it is still there: a peer that vanished says nothing.
-    private static let probeInterval = Duration.seconds(15)
+    /// How long one wait lasts before the next begins.
+    private static let patience = Duration.seconds(3600)
 
-    private let flightdeck: Flightdeck
-    private let channel: String
-    private var connection: PostgresConnection?
-    private var failures = 0
+    let listener: PostgresListener
+    let logger: Logger
+    private var refusals = 0
 
-    init(flightdeck: Flightdeck, channel: String) {
-      self.flightdeck = flightdeck
-      self.channel = channel
+    init(listener: PostgresListener, logger: Logger) {
+      self.listener = listener
+      self.logger = logger
     }
 
     /// Waits for the next wake-up; nil once the task is cancelled.
     public mutating func next() async -> Void? {
       while !Task.isCancelled {
-        do {
-          if let connection {
-            try await Self.wait(on: connection)
-          } else {
-            connection = try await Self.listen(to: channel, flightdeck.pool.configuration)
-          }
-          failures = 0
+        do throws(PostgresError) {
+          guard try await listener.waitForNotification(timeout: Self.patience) != nil else { continue }
+          refusals = 0
           return ()
         } catch {
-          await connection?.close()
-          connection = nil
-          if Task.isCancelled { return nil }
-          failures += 1
-          let pause = RetryPolicy.reconnect.delay(attempt: failures, jitter: .random(in: 0..<1))
-          flightdeck.logger.warning(
-            "lost the connection that listens; polling goes on",
-            metadata: ["channel": "\(channel)", "error": "\(error)", "retry": "\(pause)"]
-          )
+          if error.kind == .cancelled { return nil }
+          // A refusal that does not pass by itself, such as a changed password: an operator may mend it, so we go on asking.
+          refusals += 1
+          let pause = RetryPolicy.reconnect.delay(attempt: refusals, jitter: .random(in: 0..<1))
+          logger.warning("cannot listen; polling goes on", metadata: ["error": "\(error)", "retry": "\(pause)"])
           do { try await Task.sleep(for: pause) } catch { return nil }
         }
       }
       return nil
     }
 
-    /// The probe is a statement: it fails on a connection that is gone, and brings what had not arrived yet.
-    private static func wait(on connection: PostgresConnection) async throws {
-      try await connection.perform { connection in
-        while try connection.waitForNotification(timeout: probeInterval) == nil {
-          try connection.execute("select", timeout: probeInterval)
-        }
-        while try connection.waitForNotification(timeout: .zero) != nil {}
-      }
-    }
-
-    private static func listen(
-      to channel: String,
-      _ configuration: PostgresConfiguration
-    ) async throws -> PostgresConnection {
-      let connection = try await PostgresConnection.connect(configuration)
-      try await connection.perform { connection in try connection.listen(channel) }
-      return connection
-    }
+    /// Waits for the next wake-up, as above.
+    public mutating func next(isolation actor: isolated (any Actor)?) async -> Void? { await next() }
   }
 }
 

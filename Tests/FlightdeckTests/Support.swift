@@ -50,7 +50,8 @@ struct TestDeck {
   }
 
   /// Another process's view of the same database.
-  init(url: String, settings: FlightdeckSettings = .init(), cluster: ClusterName = "west", connections: Int = 8) throws {
+  init(url: String, settings: FlightdeckSettings = .init(), cluster: ClusterName = "west", connections: Int = 8) throws
+  {
     self.url = url
     var options = PostgresPoolOptions()
     options.maximumConnections = connections

@@ -40,8 +40,6 @@ public enum SkipCode: String, Hashable, Codable, Sendable, CaseIterable {
   case residency = "RESIDENCY"
   /// A deployment that must move before it cannot move, or did not.
   case dependencyFailed = "DEPENDENCY_FAILED"
-  /// It needs a driver that the destination does not have.
-  case driverMismatch = "DRIVER_MISMATCH"
   /// It was moved, changed or deleted between the plan and its turn.
   case changedSincePlan = "CHANGED_SINCE_PLAN"
 }
@@ -61,7 +59,7 @@ extension SkipReason {
     )
   }
 
-  /// The deployment has no database, or its database has no login role for `cluster`.
+  /// The deployment's database has no login role for `cluster`.
   ///
   /// The words offer the command that makes the credential.
   public static func noSecondCredential(_ deployment: DeploymentName, cluster: ClusterName) -> SkipReason {
@@ -125,14 +123,6 @@ extension SkipReason {
     SkipReason(
       code: .dependencyFailed,
       reason: "it must move after \(dependency), which is not moved; see why \(dependency) is not, then try again"
-    )
-  }
-
-  /// The destination's driver cannot run the deployment.
-  public static func driverMismatch(source: String, destination: ClusterName, driver: String) -> SkipReason {
-    SkipReason(
-      code: .driverMismatch,
-      reason: "it is described for driver \(source), and \(destination) has driver \(driver)"
     )
   }
 

@@ -18,7 +18,9 @@ public enum CancelOutcome: Hashable, Sendable {
 }
 
 extension Flightdeck {
-  /// Calls flights off. Cancelling twice is cancelling once.
+  /// Calls flights off.
+  ///
+  /// Cancelling twice is cancelling once.
   ///
   /// A flight that no Pilot has ends at once; one that is flown ends when its Pilot lets go of it, in whatever way but
   /// success. More than ``FlightdeckSettings/changeBatch`` are divided into as many transactions.

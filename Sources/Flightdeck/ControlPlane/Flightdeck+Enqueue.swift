@@ -14,7 +14,9 @@ public enum EnqueueOutcome: Hashable, Sendable {
 }
 
 extension Flightdeck {
-  /// Accepts flights. Delivering the same flight twice is delivering it once.
+  /// Accepts flights.
+  ///
+  /// Delivering the same flight twice is delivering it once.
   ///
   /// Clearances and cancels that came before their flight take effect with it. More than
   /// ``FlightdeckSettings/enqueueBatch`` orders are divided into as many transactions; each is all or nothing.
@@ -58,8 +60,9 @@ extension Flightdeck {
     return batch.outcomes(accepted: accepted, stored: contents)
   }
 
-  /// `unnest` keeps the order of the arrays, and the identity columns number the rows in it. A dash in a plan's columns
-  /// means none. The unique index on `flight_id` decides who was first.
+  /// `unnest` keeps the order of the arrays, and the identity columns number the rows in it.
+  ///
+  /// A dash in a plan's columns means none. The unique index on `flight_id` decides who was first.
   private static let enqueue: SQL = """
     with incoming as (
       select * from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])

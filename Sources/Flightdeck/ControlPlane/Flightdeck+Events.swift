@@ -27,7 +27,9 @@ extension Flightdeck {
   /// The longest list of events that one call returns.
   public static let eventLimit = 10_000
 
-  /// Reads the log behind a cursor. No event is ever skipped, and the events of a flight come in their order.
+  /// Reads the log behind a cursor.
+  ///
+  /// No event is ever skipped, and the events of a flight come in their order.
   ///
   /// Transactions do not commit in the order in which they write, so a number that is taken at writing time would let a
   /// reader pass an event that is not visible yet. Events are numbered here instead, at reading time, one reader at a time:
@@ -62,9 +64,10 @@ extension Flightdeck {
     return events
   }
 
-  /// A transaction is in the last snapshot unless it is one of those that were under way, or began later: both are found
-  /// by the primary key of `dp_flight_events`. A snapshot that is ahead of this server's was restored from another
-  /// server; then everything that has no number gets one.
+  /// A transaction is in the last snapshot unless it is one of those that were under way, or began later: both are found by the primary key of `dp_flight_events`.
+  ///
+  /// A snapshot that is ahead of this server's was restored from another server; then everything that has no number
+  /// gets one.
   ///
   /// The row is written only if there is something to write: an idle reader leaves nothing behind.
   private static let number: SQL = """

@@ -30,7 +30,9 @@ public enum GrantOutcome: Hashable, Sendable {
 }
 
 extension Flightdeck {
-  /// Grants clearances. Granting twice is granting once.
+  /// Grants clearances.
+  ///
+  /// Granting twice is granting once.
   ///
   /// A flight that holds for a clearance becomes claimable in the statement that grants it. More than
   /// ``FlightdeckSettings/changeBatch`` grants are divided into as many transactions.

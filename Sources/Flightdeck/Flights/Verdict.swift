@@ -38,7 +38,9 @@ struct TransitionAnswer: Sendable {
 }
 
 extension Flightdeck {
-  /// Locks a flight's state. The transition itself is the next statement, so that it sees what was committed before.
+  /// Locks a flight's state.
+  ///
+  /// The transition itself is the next statement, so that it sees what was committed before.
   private static let lock: SQL = """
     select s.flight_key from dp_flights f join dp_states s using (flight_key) where f.flight_id = $1 for update of s
     """

@@ -53,7 +53,9 @@ extension Flightdeck {
     return PilotRegistration(pilot: pilot, generation: try row.get("generation"), lease: lease)
   }
 
-  /// Ends a life of a Pilot that has let go of all its flights. Doing it twice is doing it once.
+  /// Ends a life of a Pilot that has let go of all its flights.
+  ///
+  /// Doing it twice is doing it once.
   ///
   /// What it still holds is taken by the next sweep.
   ///

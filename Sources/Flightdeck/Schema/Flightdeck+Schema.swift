@@ -16,7 +16,11 @@ extension Flightdeck {
     let cluster = cluster
     let owner = try await withConnection { connection throws(FlightdeckError) in
       do throws(PostgresError) {
-        let migrations = try PostgresMigrations(schema: settings.schema, table: "dp_migrations", Self.migrations(settings))
+        let migrations = try PostgresMigrations(
+          schema: settings.schema,
+          table: "dp_migrations",
+          Self.migrations(settings)
+        )
         try migrations.migrate(on: connection)
         let rows = try connection.query(
           """
@@ -45,7 +49,13 @@ extension Flightdeck {
   }
 
   private static func migrations(_ settings: FlightdeckSettings) -> [PostgresMigration] {
-    [PostgresMigration(1, "the queue", "set local search_path to \(identifier: settings.schema), pg_temp; \(sql: queue)")]
+    [
+      PostgresMigration(
+        1,
+        "the queue",
+        "set local search_path to \(identifier: settings.schema), pg_temp; \(sql: queue)"
+      )
+    ]
   }
 
   /// The tables of the queue.

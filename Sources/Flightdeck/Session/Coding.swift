@@ -57,7 +57,10 @@ extension PostgresRow {
   }
 
   /// A word of a closed vocabulary.
-  func word<Word: RawRepresentable<String>>(_ name: String, _ type: Word.Type = Word.self) throws(FlightdeckError) -> Word {
+  func word<Word: RawRepresentable<String>>(
+    _ name: String,
+    _ type: Word.Type = Word.self
+  ) throws(FlightdeckError) -> Word {
     try Self.word(try get(name, String.self), name)
   }
 
@@ -88,7 +91,10 @@ extension PostgresRow {
     do throws(InvalidName) { return try PilotID(text) } catch { throw .corrupt("column \(name): \(error)") }
   }
 
-  private static func word<Word: RawRepresentable<String>>(_ text: String, _ name: String) throws(FlightdeckError) -> Word {
+  private static func word<Word: RawRepresentable<String>>(
+    _ text: String,
+    _ name: String
+  ) throws(FlightdeckError) -> Word {
     guard let word = Word(rawValue: text) else {
       throw .corrupt("column \(name) holds '\(text)', which this version does not know as a \(Word.self)")
     }

@@ -4,7 +4,9 @@ internal import FailoverCore
 internal import LibPQ
 
 extension Flightdeck {
-  /// Makes flights claimable whose rest is over. Every Pilot calls it, about every second.
+  /// Makes flights claimable whose rest is over.
+  ///
+  /// Every Pilot calls it, about every second.
   ///
   /// - Returns: How many.
   /// - Throws: `.database`.

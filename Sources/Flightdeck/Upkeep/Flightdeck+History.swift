@@ -27,7 +27,10 @@ extension Flightdeck {
       let rows = try await transact { pipeline in
         pipeline.add(Self.removeFlights, [microseconds, batch])
         pipeline.add(Self.removeEvents, [microseconds, batch])
-        pipeline.add("delete from dp_early where kept_at < now() - $1::bigint * interval '1 microsecond'", [microseconds])
+        pipeline.add(
+          "delete from dp_early where kept_at < now() - $1::bigint * interval '1 microsecond'",
+          [microseconds]
+        )
       }
       removal.flights += rows[0].affectedCount
       removal.events += rows[1].affectedCount

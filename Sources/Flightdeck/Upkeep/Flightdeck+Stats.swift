@@ -26,7 +26,9 @@ public struct FlightdeckStats: Hashable, Sendable {
 }
 
 extension Flightdeck {
-  /// Counts the flights, all at one moment. It reads the whole history.
+  /// Counts the flights, all at one moment.
+  ///
+  /// It reads the whole history.
   ///
   /// - Throws: `.database`, `.corrupt`.
   public func stats() async throws(FlightdeckError) -> FlightdeckStats {

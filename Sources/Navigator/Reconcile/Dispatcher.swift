@@ -32,32 +32,42 @@ struct Dispatcher {
 
   /// Delivers one batch.
   ///
-  /// - Parameter breaker: The cluster's breaker; while it is open nothing is sent and no try is counted.
+  /// - Parameters:
+  ///   - breaker: The cluster's breaker; while it is open nothing is sent and no try is counted.
+  ///   - jitter: A random number in 0 ..< 1 that spreads the next tries.
   /// - Returns: What is left to do.
-  func deliverBatch(_ breaker: inout BreakerGate, jitter: Double) async throws -> LoopPace {
+  func deliverBatch(_ breaker: BreakerBox, jitter: Double) async throws -> LoopPace {
     let cluster = link.cluster
-    if let wait = breaker.wait() { return .rest(wait) }
+    let (isEmpty, now) = try await pool.unit { db, unit in
+      let due = try db.query(
+        "select 1 as one from navigator.outbox where cluster = $1 and due_at <= $2 limit 1",
+        [cluster.rawValue, unit.now.postgres])
+      return (due.isEmpty, unit.now)
+    }
+    if isEmpty { return .done }
+    let permit: CircuitBreaker.Permit
+    switch breaker.attempt(at: now) {
+    case .granted(let granted): permit = granted
+    case .refused(let until): return .rest(until - now)
+    }
     let batch = try await pool.unit { db, unit in
       try Self.lease(for: cluster, limit: settings.dispatcherBatch, lease: settings.dispatcherLease, unit: unit, on: db)
     }
-    guard !batch.isEmpty else {
-      breaker.withdraw()
-      return .done
-    }
+    // What is due is leased to another replica.
+    guard !batch.isEmpty else { return .done }
     do {
       let refused = try await withDeadline(settings.callTimeout, of: cluster) { try await send(batch) }
-      breaker.succeeded()
+      try breaker.apply(.succeeded(permit), at: now)
       try await pool.unit { db, unit in try Self.finish(batch, refused: refused, unit: &unit, on: db) }
-      return batch.count == settings.dispatcherBatch ? .more : .done
     } catch {
-      breaker.failed()
+      try breaker.apply(.failed(permit), at: now)
       let message = "\(error)"
       logger.warning("a delivery failed", metadata: ["cluster": "\(cluster)", "error": "\(message)"])
       try await pool.unit { db, unit in
         try Self.postpone(batch, because: message, settings: settings, jitter: jitter, unit: &unit, on: db)
       }
-      return .more
     }
+    return .more
   }
 
   /// Makes the calls of a batch: starts before grants before cancellations, one call of each kind.
@@ -183,6 +193,6 @@ struct Dispatcher {
       FlightdeckEvent(
         sequence: 0, flight: flight, report: .failed(FlightFailure(code: .notDelivered, message: message)), at: unit.now)
     }
-    try FlightReports.apply(events, cause: "dispatcher", unit: &unit, on: db)
+    _ = try FlightReports.apply(events, cause: "dispatcher", unit: &unit, on: db)
   }
 }

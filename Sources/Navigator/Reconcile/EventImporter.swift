@@ -46,40 +46,7 @@ struct EventImporter {
       "update navigator.planes set event_cursor = $3 where cluster = $1 and event_cursor = $2",
       [cluster.rawValue, cursor, last])
     guard moved == 1 else { return [] }
-    let inputs = events.filter { !$0.flight.isPlacement }.map { event in
-      MissionInput(
-        mission: event.flight.mission, event: .flight(event.flight, event.report),
-        cause: "cluster \(cluster), event \(event.sequence)")
-    }
-    let results = try MissionStore.apply(inputs, unit: &unit, on: db)
-    var refused: [IllegalTransition] = []
-    var late: [DebtStore.Input] = []
-    for result in results {
-      switch result.reaction {
-      case .success(.ignored(.terminal)):
-        guard case .flight(let flight, let report) = result.input.event, report.isEnd else { continue }
-        late.append(
-          DebtStore.Input(
-            mission: result.input.mission, side: flight.side, event: .flight(flight, report), cause: result.input.cause))
-      case .success: continue
-      case .failure(let error): refused.append(error)
-      }
-    }
-    try DebtStore.apply(late, unit: &unit, on: db)
-    try FlightProgressWriter.record(events, at: unit.now, on: db)
-    try PlacementStore.record(events.filter(\.flight.isPlacement), on: db)
-    unit.wakes = true
-    return refused
-  }
-}
-
-extension FlightReport {
-  /// Whether the flight has ended with this report.
-  var isEnd: Bool {
-    switch self {
-    case .succeeded, .failed, .cancelled: true
-    case .started, .stepDone, .tasksRunning, .holding, .retrying, .takenOver: false
-    }
+    return try FlightReports.apply(events, cause: "cluster \(cluster)", unit: &unit, on: db)
   }
 }
 
