@@ -35,7 +35,9 @@ extension Navigator {
       let plan = FailoverPlanner.plan(options, in: fleet)
       let refusals = plan.problems.filter { $0.severity == .refuse }
       guard refusals.isEmpty else { throw NavigatorError.refused(plan.problems) }
-      if let planHash, planHash != plan.hash { throw NavigatorError.drift(expected: planHash, actual: plan.hash) }
+      if let planHash, planHash != plan.hash.description {
+        throw NavigatorError.drift(expected: planHash, actual: plan.hash.description)
+      }
       try RequestWriter.insert(id, options, plan, fleet, key: idempotencyKey, unit: &unit, on: db)
       guard let status = try RequestReader.requests([id], on: db).first else {
         throw NavigatorError.corrupt("request \(id) is not there after it was written")

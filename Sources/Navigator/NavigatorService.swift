@@ -1,6 +1,6 @@
 // The control plane at work: its loops, any number of replicas of them.
 
-public import FailoverCore
+internal import FailoverCore
 internal import LibPQ
 public import Logging
 public import ServiceLifecycle

@@ -45,7 +45,7 @@ enum RequestWriter {
       """,
       [
         id.rawValue, options.source.rawValue, options.destination.rawValue, options.mode.rawValue,
-        try Coding.json(options), plan.hash, key, try Coding.json(request), request.phase.rawValue, unit.now.postgres,
+        try Coding.json(options), plan.hash.description, key, try Coding.json(request), request.phase.rawValue, unit.now.postgres,
       ]
     )
     var missions: [Mission] = []
