@@ -28,7 +28,10 @@ import Testing
       #expect(try await room.navigator.debts().isEmpty)
     }
     // The database is handed over after the drain, and the source is deleted after the destination was verified.
-    #expect(east.steps.filter { $0.hasPrefix("d-1 source") } == ["cordon", "drain", "deleteDeployment", "deleteSecrets", "deleteNamespace"].map { "d-1 source \($0)" })
+    #expect(
+      east.steps.filter { $0.hasPrefix("d-1 source") }
+        == ["cordon", "drain", "deleteDeployment", "deleteSecrets", "deleteNamespace"].map { "d-1 source \($0)" }
+    )
   }
 
   @Test func aForcedFailoverNeedsNoSourceAndLeavesADebtThatIsPaidWhenItIsBack() async throws {
@@ -72,7 +75,8 @@ import Testing
       _ = try await room.navigator.apply(room.fleet(3))
       try await room.ready()
       let submitted = try await room.navigator.submit(
-        FailoverOptions(source: "east", destination: "west", mode: .controlled))
+        FailoverOptions(source: "east", destination: "west", mode: .controlled)
+      )
       let ended = try await room.end(of: submitted.id)
       #expect(ended.phase == .failed)
       #expect(ended.counts.succeeded == 2)

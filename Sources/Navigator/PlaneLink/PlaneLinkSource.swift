@@ -38,7 +38,11 @@ public struct DirectPlaneLinkSource: PlaneLinkSource {
     options.maximumConnections = connections
     let pool = PostgresPool(configuration, options: options, logger: logger)
     let flightdeck = Flightdeck(
-      pool: pool, cluster: registration.cluster.name, settings: settings, logger: logger)
+      pool: pool,
+      cluster: registration.cluster.name,
+      settings: settings,
+      logger: logger
+    )
     return DirectPlaneLink(flightdeck: flightdeck)
   }
 }

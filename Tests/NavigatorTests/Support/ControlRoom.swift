@@ -59,7 +59,9 @@ struct ControlRoom: Sendable {
     settings.dispatcherBackoff = RetryPolicy(first: .milliseconds(50), most: .milliseconds(200))
     change(&settings)
     let pool = PostgresPool(
-      try PostgresConfiguration(try await SharedServer.shared.database("store")), logger: logger)
+      try PostgresConfiguration(try await SharedServer.shared.database("store")),
+      logger: logger
+    )
     let navigator = Navigator(pool: pool, settings: settings, logger: logger)
     try await navigator.migrate()
     var decks: [ClusterName: Flightdeck] = [:]
@@ -72,7 +74,11 @@ struct ControlRoom: Sendable {
       decks[cluster] = deck
       registrations.append(
         ClusterRegistration(
-          cluster: Cluster(name: cluster, region: "here"), flightdeck: .url(url), driver: .process(directory: "/nowhere")))
+          cluster: Cluster(name: cluster, region: "here"),
+          flightdeck: .url(url),
+          driver: .process(directory: "/nowhere")
+        )
+      )
     }
     return ControlRoom(navigator: navigator, pool: pool, decks: decks, registrations: registrations, logger: logger)
   }
@@ -80,18 +86,25 @@ struct ControlRoom: Sendable {
   /// The fleet with deployments `d-1`, `d-2`, … on the cluster east.
   func fleet(_ count: Int, _ change: (Deployment) -> Deployment = { $0 }) -> FleetDescription {
     FleetDescription(
-      regions: [Region(name: "here")], clusters: registrations, workspaces: [Workspace(name: "team", region: "here")],
+      regions: [Region(name: "here")],
+      clusters: registrations,
+      workspaces: [Workspace(name: "team", region: "here")],
       deployments: (1...count).map { number in
         PlacedDeployment(deployment: change(Self.deployment(number)), cluster: Self.east)
-      })
+      }
+    )
   }
 
   static func deployment(_ number: Int, dependsOn: [DeploymentName] = []) -> Deployment {
     let roles = [east, west].map { Database.RoleAssignment(cluster: $0, role: "d_\(number)_\($0)") }
     do {
       return Deployment(
-        name: try DeploymentName("d-\(number)"), workspace: "team", image: "image:1",
-        database: Database(server: "main", name: "d_\(number)", roles: roles), dependsOn: dependsOn)
+        name: try DeploymentName("d-\(number)"),
+        workspace: "team",
+        image: "image:1",
+        database: Database(server: "main", name: "d_\(number)", roles: roles),
+        dependsOn: dependsOn
+      )
     } catch {
       preconditionFailure("\(error)")
     }
@@ -101,12 +114,17 @@ struct ControlRoom: Sendable {
 
   /// Runs replicas of the control plane and Pilots around `body`, then stops all of them.
   func running(
-    replicas: Int = 1, pilots: [ScriptedPilot], _ body: @Sendable () async throws -> Void
+    replicas: Int = 1,
+    pilots: [ScriptedPilot],
+    _ body: @Sendable () async throws -> Void
   ) async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
       for number in 1...replicas {
         let service = NavigatorService(
-          navigator: navigator, links: DirectPlaneLinkSource(logger: logger), logger: logger)
+          navigator: navigator,
+          links: DirectPlaneLinkSource(logger: logger),
+          logger: logger
+        )
         _ = number
         group.addTask { try await service.run() }
       }
@@ -141,7 +159,9 @@ struct ControlRoom: Sendable {
 
 /// Waits until something holds, for at most `limit`.
 func eventually(
-  _ what: String, within limit: Duration = .seconds(30), _ holds: () async throws -> Bool
+  _ what: String,
+  within limit: Duration = .seconds(30),
+  _ holds: () async throws -> Bool
 ) async throws {
   let end = ContinuousClock.now + limit
   while try await !holds() {

@@ -4,7 +4,9 @@ import FailoverCore
 import Flightdeck
 import Synchronization
 
-/// Flies every flight of one cluster. Steps do nothing but what the script says; clearances come with real evidence.
+/// Flies every flight of one cluster.
+///
+/// Steps do nothing but what the script says; clearances come with real evidence.
 final class ScriptedPilot: Sendable {
   /// What a step of a flight does.
   enum Outcome: Sendable {
@@ -34,8 +36,13 @@ final class ScriptedPilot: Sendable {
   func fly() async throws {
     let registration = try await flightdeck.register(pilot: name)
     let facts = PlaneFacts(
-      failoverEnabled: true, dataMode: .external, externalSecretsEnabled: true,
-      secretStore: SecretStoreFacts(name: "files", valid: true, authenticated: true), driver: "process", version: "1.0.0")
+      failoverEnabled: true,
+      dataMode: .external,
+      externalSecretsEnabled: true,
+      secretStore: SecretStoreFacts(name: "files", valid: true, authenticated: true),
+      driver: "process",
+      version: "1.0.0"
+    )
     try await flightdeck.publish(facts: facts, by: registration)
     var round = 0
     while !Task.isCancelled {
@@ -68,7 +75,11 @@ final class ScriptedPilot: Sendable {
       }
       taken.withLock { $0.append("\(order.deployment.name) \(order.id.leg) \(step.kind.rawValue)") }
       try await flightdeck.checkpoint(
-        order.id, epoch: claim.epoch, step: index, evidence: try evidence(step.grants, order))
+        order.id,
+        epoch: claim.epoch,
+        step: index,
+        evidence: try evidence(step.grants, order)
+      )
     }
     try await flightdeck.complete(order.id, epoch: claim.epoch)
   }
@@ -76,8 +87,15 @@ final class ScriptedPilot: Sendable {
   private func evidence(_ clearance: Clearance?, _ order: FlightOrder) throws -> Evidence? {
     let now = Timestamp(seconds: 1_000)
     let receipt = FenceReceipt(
-      generation: order.generation, revokedRole: "old", grantedRole: "new", sessionsTerminated: 0, revokedAt: now,
-      verifiedAt: now, grantedAt: now, probedAt: now)
+      generation: order.generation,
+      revokedRole: "old",
+      grantedRole: "new",
+      sessionsTerminated: 0,
+      revokedAt: now,
+      verifiedAt: now,
+      grantedAt: now,
+      probedAt: now
+    )
     switch clearance {
     case nil: return nil
     case .sourceDrained: return .drained(tasksLost: [])
