@@ -150,7 +150,7 @@ import Testing
     }
     let error = await postgresError { try await db.execute("select 1") }
     #expect(error?.kind == .connectionLost)
-    #expect(error?.sqlState == .idleInTransactionSessionTimeout)
+    #expect(error?.sqlState == .idleInTransactionSessionTimeout, "\(error as Any)")
   }
 
   // MARK: Servers that never answer

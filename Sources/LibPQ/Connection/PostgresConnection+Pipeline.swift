@@ -264,7 +264,8 @@ extension PostgresConnection {
     throw outOfStep()
   }
 
-  private func outOfStep() -> PostgresError {
+  /// The replies do not fit what was sent: nothing that comes can be trusted.
+  func outOfStep() -> PostgresError {
     let error = PostgresError(.connectionLost, "The server's replies do not match the pipeline.")
     giveUp(because: error)
     return error

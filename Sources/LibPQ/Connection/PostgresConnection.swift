@@ -30,6 +30,8 @@ public actor PostgresConnection {
   public static let cancellationCheckInterval: Duration = .milliseconds(100)
   /// How long the server may take to end a statement that was cancelled; then the connection is given up.
   static let cancellationGrace: Duration = .seconds(5)
+  /// How long to wait for the effect of a cancel request before it is repeated.
+  static let cancellationRepeat: Duration = .milliseconds(100)
   /// How much longer than the server's own `statement_timeout` a call waits before it cancels by itself.
   static let statementTimeoutGrace: Duration = .seconds(5)
 
