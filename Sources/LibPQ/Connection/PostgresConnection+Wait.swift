@@ -245,7 +245,12 @@ extension PostgresConnection {
       let left = deadline.millisecondsLeft(at: .now)
       if left == 0 { return false }
       let outcome = pollSet.wait(
-        socket: -1, read: false, write: false, wakeUp: request.ended.descriptor, milliseconds: left)
+        socket: -1,
+        read: false,
+        write: false,
+        wakeUp: request.ended.descriptor,
+        milliseconds: left
+      )
       if outcome.isWoken { return true }
     }
   }
