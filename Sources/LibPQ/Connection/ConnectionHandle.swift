@@ -58,6 +58,8 @@ internal import Logging
   var hasFailed: Bool { unsafe PQstatus(pointer) == CONNECTION_BAD }
   var socket: Int32 { unsafe PQsocket(pointer) }
   var transactionStatus: PGTransactionStatusType { unsafe PQtransactionStatus(pointer) }
+  /// Whether the server has a transaction open, failed or not.
+  var hasTransaction: Bool { transactionStatus == PQTRANS_INTRANS || transactionStatus == PQTRANS_INERROR }
   var backendProcessID: Int32 { unsafe PQbackendPID(pointer) }
   var serverVersion: Int32 { unsafe PQserverVersion(pointer) }
   var usesTLS: Bool { unsafe PQsslInUse(pointer) == 1 }
@@ -89,6 +91,10 @@ internal import Logging
       parameters.formats,
       binaryResult ? 1 : 0
     ) == 1
+  }
+
+  func send(statementWithoutParameters statement: String) -> Bool {
+    unsafe PQsendQueryParams(pointer, statement, 0, nil, nil, nil, nil, 0) == 1
   }
 
   func send(prepare name: String, statement: String, parameters: ParameterBuffer) -> Bool {
