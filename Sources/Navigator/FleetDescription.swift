@@ -15,7 +15,10 @@ public struct FleetDescription: Hashable, Sendable {
 
   /// Makes a description.
   public init(
-    regions: [Region], clusters: [ClusterRegistration], workspaces: [Workspace], deployments: [PlacedDeployment]
+    regions: [Region],
+    clusters: [ClusterRegistration],
+    workspaces: [Workspace],
+    deployments: [PlacedDeployment]
   ) {
     self.regions = regions
     self.clusters = clusters

@@ -85,7 +85,10 @@ extension Navigator {
   /// - Parameter reason: Why, for the history.
   /// - Throws: ``NavigatorError/notFound(kind:name:)``.
   public func command(
-    _ verb: DebtVerb, mission: MissionID, side: Side, reason: String
+    _ verb: DebtVerb,
+    mission: MissionID,
+    side: Side,
+    reason: String
   ) async throws(NavigatorError) {
     let event: Debt.Event = verb == .pay ? .pay : .abandon(reason: reason)
     let input = DebtStore.Input(mission: mission, side: side, event: event, cause: "operator: \(reason)")

@@ -4,12 +4,16 @@ public import FailoverCore
 internal import LibPQ
 
 extension Navigator {
-  /// The plan of a failover, with everything that stands against it. It is made as ``submit(_:idempotencyKey:planHash:)`` makes it.
+  /// The plan of a failover, with everything that stands against it.
+  ///
+  /// It is made as ``submit(_:idempotencyKey:planHash:)`` makes it.
   public func preview(_ options: FailoverOptions) async throws(NavigatorError) -> FailoverPlan {
     try await pool.unit { db, _ in FailoverPlanner.plan(options, in: try FleetReader.snapshot(on: db)) }
   }
 
-  /// Submits a failover. It is on record when this returns, and goes on whether anybody watches or not.
+  /// Submits a failover.
+  ///
+  /// It is on record when this returns, and goes on whether anybody watches or not.
   ///
   /// - Parameters:
   ///   - options: What to move, from where to where, and how.
@@ -18,7 +22,9 @@ extension Navigator {
   /// - Throws: ``NavigatorError/refused(_:)`` with all problems, ``NavigatorError/drift(expected:actual:)``, and
   ///   ``NavigatorError/conflict(_:)`` for a key that was used with other options.
   public func submit(
-    _ options: FailoverOptions, idempotencyKey: String? = nil, planHash: String? = nil
+    _ options: FailoverOptions,
+    idempotencyKey: String? = nil,
+    planHash: String? = nil
   ) async throws(NavigatorError) -> RequestStatus {
     let id = RequestID.random()
     return try await pool.unit { db, unit in
@@ -27,7 +33,8 @@ extension Navigator {
       if let idempotencyKey, let earlier = try RequestReader.request(keyed: idempotencyKey, on: db) {
         guard earlier.options == options else {
           throw NavigatorError.conflict(
-            "the idempotency key '\(idempotencyKey)' belongs to request \(earlier.id), which has other options")
+            "the idempotency key '\(idempotencyKey)' belongs to request \(earlier.id), which has other options"
+          )
         }
         return earlier
       }
@@ -35,7 +42,9 @@ extension Navigator {
       let plan = FailoverPlanner.plan(options, in: fleet)
       let refusals = plan.problems.filter { $0.severity == .refuse }
       guard refusals.isEmpty else { throw NavigatorError.refused(plan.problems) }
-      if let planHash, planHash != plan.hash { throw NavigatorError.drift(expected: planHash, actual: plan.hash) }
+      if let planHash, planHash != plan.hash.description {
+        throw NavigatorError.drift(expected: planHash, actual: plan.hash.description)
+      }
       try RequestWriter.insert(id, options, plan, fleet, key: idempotencyKey, unit: &unit, on: db)
       guard let status = try RequestReader.requests([id], on: db).first else {
         throw NavigatorError.corrupt("request \(id) is not there after it was written")
@@ -48,7 +57,9 @@ extension Navigator {
   public func requests(limit: Int = 50) async throws(NavigatorError) -> [RequestStatus] {
     try await pool.unit { db, _ in
       let rows = try db.query(
-        "select id from navigator.requests order by submitted_at desc, id limit $1", [Int64(limit)])
+        "select id from navigator.requests order by submitted_at desc, id limit $1",
+        [Int64(limit)]
+      )
       return try RequestReader.requests(rows.map { try RequestID($0.decode("id", as: String.self)) }, on: db)
     }
   }
@@ -95,11 +106,15 @@ extension Navigator {
         """
         select debt, incurred_at, settled_at from navigator.debts
         where $1 or settled_at is null order by incurred_at, mission, side
-        """, [includeSettled])
+        """,
+        [includeSettled]
+      )
       return try rows.map { row in
         DebtStatus(
-          debt: try Coding.value("debt", of: row), incurredAt: try row.timestamp("incurred_at"),
-          settledAt: try row.optionalTimestamp("settled_at"))
+          debt: try Coding.value("debt", of: row),
+          incurredAt: try row.timestamp("incurred_at"),
+          settledAt: try row.optionalTimestamp("settled_at")
+        )
       }
     }
   }
@@ -108,7 +123,10 @@ extension Navigator {
   ///
   /// Only the newest state waits for a slow reader. The stream ends when the request has ended, and throws if the store cannot be
   /// read for longer than ``NavigatorSettings/requestReconcile``.
-  public func updates(of id: RequestID, every pause: Duration = .milliseconds(500)) -> AsyncThrowingStream<
+  public func updates(
+    of id: RequestID,
+    every pause: Duration = .milliseconds(500)
+  ) -> AsyncThrowingStream<
     RequestUpdate, any Error
   > {
     AsyncThrowingStream(bufferingPolicy: .bufferingNewest(1)) { continuation in

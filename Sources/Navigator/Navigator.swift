@@ -26,7 +26,9 @@ public struct Navigator: Sendable {
     self.logger = logger
   }
 
-  /// Brings the store's tables to what this version needs. It may be called at any time, by several processes at once.
+  /// Brings the store's tables to what this version needs.
+  ///
+  /// It may be called at any time, by several processes at once.
   ///
   /// - Returns: The names of the migrations that were applied; empty if there were none to apply.
   /// - Throws: ``NavigatorError/database(_:)``, also when the store is newer than this version.

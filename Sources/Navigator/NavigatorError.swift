@@ -3,7 +3,9 @@
 public import FailoverCore
 public import LibPQ
 
-/// An error of the control plane. Its description says what was wrong and what to do; it holds no secret.
+/// An error of the control plane.
+///
+/// Its description says what was wrong and what to do; it holds no secret.
 public enum NavigatorError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The database refused or could not be reached.
   case database(PostgresError)

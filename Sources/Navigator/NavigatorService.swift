@@ -1,6 +1,6 @@
 // The control plane at work: its loops, any number of replicas of them.
 
-public import FailoverCore
+internal import FailoverCore
 internal import LibPQ
 public import Logging
 public import ServiceLifecycle
@@ -58,7 +58,10 @@ public final class NavigatorService: Service {
       group.addTask {
         await self.loop("history", bell: Doorbell(), poll: self.settings.cleanupInterval) {
           try await Cleaner.removeHistory(
-            olderThan: self.settings.historyRetention, limit: self.settings.batch, in: self.pool) == self.settings.batch
+            olderThan: self.settings.historyRetention,
+            limit: self.settings.batch,
+            in: self.pool
+          ) == self.settings.batch
         }
       }
       group.addTask { await self.tendPlanes(bells) }
@@ -79,7 +82,9 @@ public final class NavigatorService: Service {
     }
   }
 
-  /// Rings when any replica commits something. The first event after each reconnect rings too, so nothing is missed.
+  /// Rings when any replica commits something.
+  ///
+  /// The first event after each reconnect rings too, so nothing is missed.
   private func listen(_ bells: Bells) async {
     let listener = PostgresListener(pool.configuration, channels: ["navigator_wake"], logger: logger)
     while !Task.isCancelled {
@@ -93,9 +98,14 @@ public final class NavigatorService: Service {
     }
   }
 
-  /// Runs one loop. Its work says whether there is more; a failure is logged and tried again with backoff.
+  /// Runs one loop.
+  ///
+  /// Its work says whether there is more; a failure is logged and tried again with backoff.
   private func loop(
-    _ name: String, bell: Doorbell, poll: Duration, work: @escaping @Sendable () async throws -> Bool
+    _ name: String,
+    bell: Doorbell,
+    poll: Duration,
+    work: @escaping @Sendable () async throws -> Bool
   ) async {
     let failures = FailureCount()
     await runLoop(bell: bell, poll: poll) { [logger] in
@@ -128,7 +138,10 @@ public final class NavigatorService: Service {
   }
 
   private func loop(
-    _ name: String, bell: Doorbell, poll: Duration, in group: inout TaskGroup<Void>,
+    _ name: String,
+    bell: Doorbell,
+    poll: Duration,
+    in group: inout TaskGroup<Void>,
     work: (inout TaskGroup<Void>) async throws -> Void
   ) async {
     group.addTask {
@@ -152,14 +165,19 @@ public final class NavigatorService: Service {
 
   /// The loops of one cluster, until its registration changes.
   private func tend(
-    _ registration: ClusterRegistration, _ generation: Int, _ tended: TendedPlanes, _ bells: Bells
+    _ registration: ClusterRegistration,
+    _ generation: Int,
+    _ tended: TendedPlanes,
+    _ bells: Bells
   ) async {
     let link: any PlaneLink
     do {
       link = try await links.link(to: registration)
     } catch {
       logger.error(
-        "cannot make a link to the cluster", metadata: ["cluster": "\(registration.cluster.name)", "error": "\(error)"])
+        "cannot make a link to the cluster",
+        metadata: ["cluster": "\(registration.cluster.name)", "error": "\(error)"]
+      )
       do { try await Task.sleep(for: settings.requestReconcile) } catch { return }
       tended.end(registration.cluster.name)
       return

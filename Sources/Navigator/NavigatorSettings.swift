@@ -2,7 +2,9 @@
 
 public import FailoverCore
 
-/// The settings of a control plane. Each default is one of FailoverCore's `Defaults`, which says where it comes from.
+/// The settings of a control plane.
+///
+/// Each default is one of FailoverCore's `Defaults`, which says where it comes from.
 public struct NavigatorSettings: Hashable, Sendable {
   /// How often requests are looked at without being woken.
   public var requestReconcile = Defaults.requestReconcile

@@ -47,15 +47,11 @@ public enum SkipCode: String, Hashable, Codable, Sendable, CaseIterable {
 extension SkipReason {
   /// The deployment's code comes from somewhere else than its image.
   public static func notImageBased(_ mechanism: Deployment.Mechanism) -> SkipReason {
-    let how =
-      switch mechanism {
-      case .image: "in its image, but was not built into it"
-      case .gitSync: "pulled from a repository at run time (git-sync)"
-      case .dagOnly: "uploaded apart from its image (dag-only)"
-      }
-    return SkipReason(
+    SkipReason(
       code: .notImageBased,
-      reason: "its code is \(how), so the destination could start something else; build the code into the image"
+      reason:
+        "its code reaches it by \(mechanism.rawValue), so the destination could start something else than what runs "
+        + "now; build the code into the image"
     )
   }
 
@@ -115,6 +111,24 @@ extension SkipReason {
       code: .residency,
       reason: "workspace \(workspace) keeps its data in region \(region), and \(destination) stands in "
         + "\(destinationRegion); choose a destination in \(region)"
+    )
+  }
+
+  /// The deployment's workspace is not in the fleet, so nobody knows where it may keep data.
+  public static func workspaceUnknown(_ workspace: WorkspaceName) -> SkipReason {
+    SkipReason(
+      code: .residency,
+      reason: "its workspace \(workspace) is not in the fleet, so the regions that may hold its data are not known; "
+        + "apply a fleet file that holds the workspace"
+    )
+  }
+
+  /// A deployment that must move first runs on the source and is not part of the request.
+  public static func dependencyNotInScope(_ dependency: DeploymentName) -> SkipReason {
+    SkipReason(
+      code: .dependencyFailed,
+      reason:
+        "it must move after \(dependency), which this request does not move; name \(dependency) in the request too"
     )
   }
 

@@ -70,7 +70,7 @@ extension Flightdeck {
     with decided as (
       select c.place, f.flight_key, f.flight_id, s.phase, case
         when l.token is null then case
-          when s.token is null or c.token > s.token then 'illegal: no claim ever had this epoch'
+          when s.token is null or c.token > s.token then 'illegal: no claim ever had the epoch ' || c.token
           when s.ended_at is not null and s.token = c.token then 'terminal'
           else 'stale' end
         when s.phase <> 'RUNNING' then 'illegal: begin comes before complete'

@@ -53,7 +53,7 @@ extension Flightdeck {
       select f.flight_id, f.priority, f.step_kinds, f.step_waits, f.step_grants, s.*,
         case
           when l.token is not null then null
-          when s.token is null or $2 > s.token then 'illegal: no claim ever had this epoch'
+          when s.token is null or $2 > s.token then 'illegal: no claim ever had the epoch ' || $2
           when s.ended_at is not null and s.token = $2 then 'terminal'
           else 'stale'
         end as refusal

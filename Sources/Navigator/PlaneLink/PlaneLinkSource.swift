@@ -1,9 +1,9 @@
 // How the control plane gets its links: one for each registered cluster.
 
-public import FailoverCore
+internal import FailoverCore
 public import Flightdeck
 internal import Foundation
-public import LibPQ
+internal import LibPQ
 public import Logging
 
 /// Makes links to clusters.
@@ -34,10 +34,15 @@ public struct DirectPlaneLinkSource: PlaneLinkSource {
   public func link(to registration: ClusterRegistration) async throws -> any PlaneLink {
     var configuration = try PostgresConfiguration(try registration.flightdeck.connectionString())
     configuration.applicationName = "navigator"
-    let pool = PostgresPool(
-      configuration, options: PostgresPoolOptions(maximumConnections: connections), logger: logger)
+    var options = PostgresPoolOptions()
+    options.maximumConnections = connections
+    let pool = PostgresPool(configuration, options: options, logger: logger)
     let flightdeck = Flightdeck(
-      pool: pool, cluster: registration.cluster.name, settings: settings, logger: logger)
+      pool: pool,
+      cluster: registration.cluster.name,
+      settings: settings,
+      logger: logger
+    )
     return DirectPlaneLink(flightdeck: flightdeck)
   }
 }

@@ -20,7 +20,10 @@ enum Cleaner {
       let inputs = try rows.map { row in
         DebtStore.Input(
           mission: try MissionID(row.decode("mission", as: String.self)),
-          side: Side(rawValue: try row.decode("side", as: String.self)), event: .pay, cause: "cleaner")
+          side: Side(rawValue: try row.decode("side", as: String.self)),
+          event: .pay,
+          cause: "cleaner"
+        )
       }
       try DebtStore.apply(inputs, unit: &unit, on: db)
     }

@@ -41,7 +41,8 @@ struct Dispatcher {
     let (isEmpty, now) = try await pool.unit { db, unit in
       let due = try db.query(
         "select 1 as one from navigator.outbox where cluster = $1 and due_at <= $2 limit 1",
-        [cluster.rawValue, unit.now.postgres])
+        [cluster.rawValue, unit.now.postgres]
+      )
       return (due.isEmpty, unit.now)
     }
     if isEmpty { return .done }
@@ -98,7 +99,11 @@ struct Dispatcher {
   }
 
   private static func lease(
-    for cluster: ClusterName, limit: Int, lease: Duration, unit: Unit, on db: isolated PostgresConnection
+    for cluster: ClusterName,
+    limit: Int,
+    lease: Duration,
+    unit: Unit,
+    on db: isolated PostgresConnection
   ) throws -> [Delivery] {
     // outbox_due serves the inner query.
     let rows = try db.query(
@@ -122,16 +127,24 @@ struct Dispatcher {
         default: .cancel
         }
       return Delivery(
-        id: try row.decode("id", as: Int64.self), flight: try FlightID(row.decode("flight", as: String.self)),
-        content: content, attempts: Int(try row.decode("attempts", as: Int32.self)),
-        lease: try row.decode("lease", as: Int64.self))
+        id: try row.decode("id", as: Int64.self),
+        flight: try FlightID(row.decode("flight", as: String.self)),
+        content: content,
+        attempts: Int(try row.decode("attempts", as: Int32.self)),
+        lease: try row.decode("lease", as: Int64.self)
+      )
     }
     return deliveries.sorted { $0.id < $1.id }
   }
 
-  /// Takes what was delivered out of the outbox. A lease that another replica has taken since is not touched.
+  /// Takes what was delivered out of the outbox.
+  ///
+  /// A lease that another replica has taken since is not touched.
   private static func finish(
-    _ batch: [Delivery], refused: [Int64: String], unit: inout Unit, on db: isolated PostgresConnection
+    _ batch: [Delivery],
+    refused: [Int64: String],
+    unit: inout Unit,
+    on db: isolated PostgresConnection
   ) throws {
     try remove(batch, on: db)
     let started = batch.filter { delivery in
@@ -158,10 +171,16 @@ struct Dispatcher {
     )
   }
 
-  /// Counts a failed try and sets the time of the next one. A flight whose tries are used up has failed; a grant or a
-  /// cancellation is never given up, since only its flight's end makes it superfluous.
+  /// Counts a failed try and sets the time of the next one.
+  ///
+  /// A flight whose tries are used up has failed; a grant or a cancellation is never given up, since only its
+  /// flight's end makes it superfluous.
   private static func postpone(
-    _ batch: [Delivery], because message: String, settings: NavigatorSettings, jitter: Double, unit: inout Unit,
+    _ batch: [Delivery],
+    because message: String,
+    settings: NavigatorSettings,
+    jitter: Double,
+    unit: inout Unit,
     on db: isolated PostgresConnection
   ) throws {
     let exhausted = batch.filter { delivery in
@@ -186,12 +205,18 @@ struct Dispatcher {
   }
 
   private static func fail(
-    _ failures: [(FlightID, String)], unit: inout Unit, on db: isolated PostgresConnection
+    _ failures: [(FlightID, String)],
+    unit: inout Unit,
+    on db: isolated PostgresConnection
   ) throws {
     guard !failures.isEmpty else { return }
     let events = failures.map { flight, message in
       FlightdeckEvent(
-        sequence: 0, flight: flight, report: .failed(FlightFailure(code: .notDelivered, message: message)), at: unit.now)
+        sequence: 0,
+        flight: flight,
+        report: .failed(FlightFailure(code: .notDelivered, message: message)),
+        at: unit.now
+      )
     }
     _ = try FlightReports.apply(events, cause: "dispatcher", unit: &unit, on: db)
   }

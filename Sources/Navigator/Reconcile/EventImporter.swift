@@ -39,20 +39,29 @@ struct EventImporter {
   }
 
   private static func apply(
-    _ events: [FlightdeckEvent], from cluster: ClusterName, after cursor: Int64, upTo last: Int64, unit: inout Unit,
+    _ events: [FlightdeckEvent],
+    from cluster: ClusterName,
+    after cursor: Int64,
+    upTo last: Int64,
+    unit: inout Unit,
     on db: isolated PostgresConnection
   ) throws -> [IllegalTransition] {
     let moved = try db.execute(
       "update navigator.planes set event_cursor = $3 where cluster = $1 and event_cursor = $2",
-      [cluster.rawValue, cursor, last])
+      [cluster.rawValue, cursor, last]
+    )
     guard moved == 1 else { return [] }
     return try FlightReports.apply(events, cause: "cluster \(cluster)", unit: &unit, on: db)
   }
 }
 
-/// Runs a call to a cluster, and throws when it takes too long. The call is cancelled then.
+/// Runs a call to a cluster, and throws when it takes too long.
+///
+/// The call is cancelled then.
 func withDeadline<Result: Sendable>(
-  _ timeout: Duration, of cluster: ClusterName, _ call: @escaping @Sendable () async throws -> Result
+  _ timeout: Duration,
+  of cluster: ClusterName,
+  _ call: @escaping @Sendable () async throws -> Result
 ) async throws -> Result {
   try await withThrowingTaskGroup(of: Result.self) { group in
     group.addTask { try await call() }

@@ -24,12 +24,17 @@ struct HealthMonitor {
     let seen = report
     let change = try await pool.unit { db, unit in try record(seen, unit: &unit, on: db) }
     if let (from, to) = change {
-      logger.notice("the health of the cluster changed", metadata: ["cluster": "\(cluster)", "from": "\(from)", "to": "\(to)"])
+      logger.notice(
+        "the health of the cluster changed",
+        metadata: ["cluster": "\(cluster)", "from": "\(from)", "to": "\(to)"]
+      )
     }
   }
 
   private func record(
-    _ report: PlaneReport?, unit: inout Unit, on db: isolated PostgresConnection
+    _ report: PlaneReport?,
+    unit: inout Unit,
+    on db: isolated PostgresConnection
   ) throws -> (PlaneHealth.Phase, PlaneHealth.Phase)? {
     let cluster = link.cluster
     let rows = try db.query("select health from navigator.planes where cluster = $1 for update", [cluster.rawValue])
@@ -49,7 +54,8 @@ struct HealthMonitor {
       where cluster = $1
       """,
       [
-        cluster.rawValue, try Coding.json(health), health.phase.rawValue, try report.map { try Coding.json(PlaneView($0)) },
+        cluster.rawValue, try Coding.json(health), health.phase.rawValue,
+        try report.map { try Coding.json(PlaneView($0)) },
         unit.now.postgres,
       ]
     )

@@ -15,7 +15,9 @@ enum ActionWriter {
 
   /// Writes down all actions of a unit.
   static func write(
-    _ actions: [(MissionOrder, Mission.Action)], unit: inout Unit, on db: isolated PostgresConnection
+    _ actions: [(MissionOrder, Mission.Action)],
+    unit: inout Unit,
+    on db: isolated PostgresConnection
   ) throws {
     var deliveries: [Delivery] = []
     var launched: [FlightOrder] = []
@@ -27,7 +29,9 @@ enum ActionWriter {
       case .launch(let assignment): launched.append(order.flightOrder(assignment))
       case .grant(let flight, let clearance):
         let payload = try Coding.text(clearance)
-        deliveries.append(Delivery(cluster: order.cluster(flight.side), flight: flight, kind: "grant", payload: payload))
+        deliveries.append(
+          Delivery(cluster: order.cluster(flight.side), flight: flight, kind: "grant", payload: payload)
+        )
       case .cancel(let flight):
         deliveries.append(Delivery(cluster: order.cluster(flight.side), flight: flight, kind: "cancel", payload: "{}"))
       case .recordPlacement(let cluster, let generation):
@@ -45,7 +49,9 @@ enum ActionWriter {
     if !actions.isEmpty { unit.wakes = true }
   }
 
-  /// Puts flights on record and into the outbox. A flight that is on record already keeps what it has.
+  /// Puts flights on record and into the outbox.
+  ///
+  /// A flight that is on record already keeps what it has.
   static func launch(_ orders: [FlightOrder], at now: Timestamp, on db: isolated PostgresConnection) throws {
     guard !orders.isEmpty else { return }
     try db.execute(
@@ -74,7 +80,9 @@ enum ActionWriter {
       try orders.map { order in
         Delivery(cluster: order.cluster, flight: order.id, kind: "start", payload: try Coding.text(order))
       },
-      at: now, on: db)
+      at: now,
+      on: db
+    )
   }
 
   /// Puts deliveries into the outbox.
@@ -96,7 +104,8 @@ enum ActionWriter {
   }
 
   private static func record(
-    _ placements: [(DeploymentName, ClusterName, Generation)], on db: isolated PostgresConnection
+    _ placements: [(DeploymentName, ClusterName, Generation)],
+    on db: isolated PostgresConnection
   ) throws {
     for (deployment, cluster, generation) in placements {
       // An older hand-over never overwrites a newer one.
@@ -111,11 +120,15 @@ enum ActionWriter {
   }
 
   private static func debt(
-    _ order: MissionOrder, _ note: DebtNote, on db: isolated PostgresConnection
+    _ order: MissionOrder,
+    _ note: DebtNote,
+    on db: isolated PostgresConnection
   ) throws -> Debt {
     // The debt's flights are numbered on from those of the mission.
     let rows = try db.query(
-      "select id from navigator.flights where mission = $1", [order.id.description])
+      "select id from navigator.flights where mission = $1",
+      [order.id.description]
+    )
     var last = 0
     for row in rows {
       let flight = try FlightID(row.decode("id", as: String.self))
@@ -123,13 +136,15 @@ enum ActionWriter {
       if isOfItsLeg { last = max(last, flight.attempt) }
     }
     let generation = try db.query(
-      "select generation from navigator.deployments where name = $1", [order.deployment.name.rawValue]
+      "select generation from navigator.deployments where name = $1",
+      [order.deployment.name.rawValue]
     ).first?.decode("generation", as: Int64.self)
     return Debt(mission: order.id, note: note, generation: Generation(generation ?? 0), flights: last)
   }
 
   private static func tell(
-    _ outcomes: [(MissionID, MissionOutcome, Bool)], on db: isolated PostgresConnection
+    _ outcomes: [(MissionID, MissionOutcome, Bool)],
+    on db: isolated PostgresConnection
   ) throws {
     guard !outcomes.isEmpty else { return }
     try db.execute(
@@ -139,7 +154,8 @@ enum ActionWriter {
       from unnest($1::text[], $2::text[], $3::text[], $4::boolean[]) as u (request, mission, outcome, by_operator)
       """,
       [
-        outcomes.map(\.0.request.rawValue), outcomes.map(\.0.description), outcomes.map(\.1.rawValue), outcomes.map(\.2),
+        outcomes.map(\.0.request.rawValue), outcomes.map(\.0.description), outcomes.map(\.1.rawValue),
+        outcomes.map(\.2),
       ]
     )
   }

@@ -1,7 +1,7 @@
 // How values of the core stand in the store: as JSON with sorted keys, so that the same value always has the same text.
 
-internal import Foundation
 internal import FailoverCore
+internal import Foundation
 internal import LibPQ
 
 enum Coding {
@@ -23,7 +23,9 @@ enum Coding {
 
   /// A value that stands as JSON in a column.
   static func value<Value: Decodable>(
-    _ column: String, of row: PostgresRow, as type: Value.Type = Value.self
+    _ column: String,
+    of row: PostgresRow,
+    as type: Value.Type = Value.self
   ) throws(NavigatorError) -> Value {
     guard let value = try optional(column, of: row, as: type) else {
       throw .corrupt("the column \(column) holds no \(Value.self)")
@@ -33,7 +35,9 @@ enum Coding {
 
   /// A value that stands as JSON in a column that may be empty.
   static func optional<Value: Decodable>(
-    _ column: String, of row: PostgresRow, as type: Value.Type = Value.self
+    _ column: String,
+    of row: PostgresRow,
+    as type: Value.Type = Value.self
   ) throws(NavigatorError) -> Value? {
     do {
       guard let json = try row.decode(column, as: PostgresJSON?.self) else { return nil }

@@ -22,7 +22,8 @@ enum DebtStore {
         on conflict (mission, side) do nothing
         """,
         [
-          debt.mission.description, debt.note.side.rawValue, debt.mission.deployment.rawValue, debt.note.cluster.rawValue,
+          debt.mission.description, debt.note.side.rawValue, debt.mission.deployment.rawValue,
+          debt.note.cluster.rawValue,
           try Coding.json(debt), debt.phase.rawValue, now.postgres, debt.phase.isTerminal,
         ]
       )
@@ -51,7 +52,10 @@ enum DebtStore {
 
   /// Ends the debts of a deployment on clusters that a new mission of it takes over.
   static func supersede(
-    _ deployment: DeploymentName, on clusters: [ClusterName], by mission: MissionID, unit: inout Unit,
+    _ deployment: DeploymentName,
+    on clusters: [ClusterName],
+    by mission: MissionID,
+    unit: inout Unit,
     on db: isolated PostgresConnection
   ) throws {
     let rows = try db.query(
@@ -64,14 +68,19 @@ enum DebtStore {
     let inputs = try rows.map { row in
       Input(
         mission: try MissionID(row.decode("mission", as: String.self)),
-        side: Side(rawValue: try row.decode("side", as: String.self)), event: .supersede,
-        cause: "mission \(mission) takes over")
+        side: Side(rawValue: try row.decode("side", as: String.self)),
+        event: .supersede,
+        cause: "mission \(mission) takes over"
+      )
     }
     try apply(inputs, unit: &unit, on: db)
   }
 
   private static func apply(
-    _ input: Input, to row: PostgresRow, unit: inout Unit, on db: isolated PostgresConnection
+    _ input: Input,
+    to row: PostgresRow,
+    unit: inout Unit,
+    on db: isolated PostgresConnection
   ) throws {
     var debt: Debt = try Coding.value("debt", of: row)
     let before = debt.phase
@@ -88,15 +97,24 @@ enum DebtStore {
       ]
     )
     let line = HistoryRow(
-      request: debt.mission.request.rawValue, machine: "debt", subject: "\(debt.mission)/\(debt.note.side.rawValue)",
-      kind: input.event.kind.rawValue, event: try Coding.text(input.event), from: before.rawValue,
-      to: debt.phase.rawValue, cause: input.cause)
+      request: debt.mission.request.rawValue,
+      machine: "debt",
+      subject: "\(debt.mission)/\(debt.note.side.rawValue)",
+      kind: input.event.kind.rawValue,
+      event: try Coding.text(input.event),
+      from: before.rawValue,
+      to: debt.phase.rawValue,
+      cause: input.cause
+    )
     try History.append([line], at: unit.now, on: db)
     try act(actions, of: debt, unit: &unit, on: db)
   }
 
   private static func act(
-    _ actions: [Debt.Action], of debt: Debt, unit: inout Unit, on db: isolated PostgresConnection
+    _ actions: [Debt.Action],
+    of debt: Debt,
+    unit: inout Unit,
+    on db: isolated PostgresConnection
   ) throws {
     guard !actions.isEmpty else { return }
     unit.wakes = true
@@ -107,7 +125,11 @@ enum DebtStore {
         try ActionWriter.launch([order.flightOrder(assignment)], at: unit.now, on: db)
       case .cancel(let flight):
         let delivery = ActionWriter.Delivery(
-          cluster: debt.note.cluster, flight: flight, kind: "cancel", payload: "{}")
+          cluster: debt.note.cluster,
+          flight: flight,
+          kind: "cancel",
+          payload: "{}"
+        )
         try ActionWriter.deliver([delivery], at: unit.now, on: db)
       }
     }

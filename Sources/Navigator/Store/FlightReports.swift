@@ -9,7 +9,10 @@ enum FlightReports {
   ///
   /// - Returns: The reports that were refused. They change nothing, and must not stop those behind them.
   static func apply(
-    _ events: [FlightdeckEvent], cause: String, unit: inout Unit, on db: isolated PostgresConnection
+    _ events: [FlightdeckEvent],
+    cause: String,
+    unit: inout Unit,
+    on db: isolated PostgresConnection
   ) throws -> [IllegalTransition] {
     let inputs = events.filter { !$0.flight.isPlacement }.map { event in
       MissionInput(mission: event.flight.mission, event: .flight(event.flight, event.report), cause: cause)
@@ -24,7 +27,12 @@ enum FlightReports {
         guard case .flight(let flight, let report) = result.input.event, report.isEnd else { continue }
         late.append(
           DebtStore.Input(
-            mission: result.input.mission, side: flight.side, event: .flight(flight, report), cause: cause))
+            mission: result.input.mission,
+            side: flight.side,
+            event: .flight(flight, report),
+            cause: cause
+          )
+        )
       case .success: continue
       case .failure(let error): refused.append(error)
       }

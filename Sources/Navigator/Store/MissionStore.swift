@@ -31,7 +31,9 @@ enum MissionStore {
   ///
   /// A mission that is not on record makes no result. An illegal event changes nothing and is in the results.
   static func apply(
-    _ inputs: [MissionInput], unit: inout Unit, on db: isolated PostgresConnection
+    _ inputs: [MissionInput],
+    unit: inout Unit,
+    on db: isolated PostgresConnection
   ) throws -> [MissionResult] {
     guard !inputs.isEmpty else { return [] }
     var loaded = try load(Set(inputs.map(\.mission)).sorted(), on: db)
@@ -50,9 +52,16 @@ enum MissionStore {
         actions += wanted.map { (entry.mission.order, $0) }
         history.append(
           HistoryRow(
-            request: input.mission.request.rawValue, machine: "mission", subject: input.mission.description,
-            kind: input.event.kind.rawValue, event: try Coding.text(input.event), from: before.rawValue,
-            to: entry.mission.phase.rawValue, cause: input.cause))
+            request: input.mission.request.rawValue,
+            machine: "mission",
+            subject: input.mission.description,
+            kind: input.event.kind.rawValue,
+            event: try Coding.text(input.event),
+            from: before.rawValue,
+            to: entry.mission.phase.rawValue,
+            cause: input.cause
+          )
+        )
       } catch let error as IllegalTransition {
         results.append(MissionResult(input: input, reaction: .failure(error)))
       }
@@ -66,7 +75,9 @@ enum MissionStore {
 
   /// Applies one operator's verb, and throws if it is illegal.
   static func command(
-    _ input: MissionInput, unit: inout Unit, on db: isolated PostgresConnection
+    _ input: MissionInput,
+    unit: inout Unit,
+    on db: isolated PostgresConnection
   ) throws {
     guard let result = try apply([input], unit: &unit, on: db).first else {
       throw NavigatorError.notFound(kind: "mission", name: input.mission.description)
@@ -74,7 +85,9 @@ enum MissionStore {
     _ = try result.reaction.get()
   }
 
-  /// Puts planned missions on record. The unique index refuses a deployment that has a mission under way.
+  /// Puts planned missions on record.
+  ///
+  /// The unique index refuses a deployment that has a mission under way.
   static func insert(_ missions: [Mission], at now: Timestamp, on db: isolated PostgresConnection) throws {
     try db.execute(
       """
@@ -101,7 +114,10 @@ enum MissionStore {
     for row in rows {
       let mission: Mission = try Coding.value("mission", of: row)
       loaded[mission.id] = Loaded(
-        mission: mission, version: try row.decode("version", as: Int64.self), phaseBefore: mission.phase)
+        mission: mission,
+        version: try row.decode("version", as: Int64.self),
+        phaseBefore: mission.phase
+      )
     }
     return loaded
   }

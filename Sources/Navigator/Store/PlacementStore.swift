@@ -14,15 +14,28 @@ extension FlightID {
 
 enum PlacementStore {
   /// The flight that places a deployment on its first cluster.
-  static func order(_ deployment: Deployment, on cluster: ClusterName, attempt: Int, generation: Generation) -> FlightOrder {
+  static func order(
+    _ deployment: Deployment,
+    on cluster: ClusterName,
+    attempt: Int,
+    generation: Generation
+  ) -> FlightOrder {
     let mission = MissionID(request: FlightID.placementRequest, deployment: deployment.name, attempt: attempt)
     return FlightOrder(
-      id: FlightID(mission: mission, side: .destination), cluster: cluster, peer: cluster, deployment: deployment,
-      generation: generation, plan: .standard(.placement, .destination), drainTimeoutPolicy: .abort,
-      priority: FlightPriority(plan: .placement, side: .destination))
+      id: FlightID(mission: mission, side: .destination),
+      cluster: cluster,
+      peer: cluster,
+      deployment: deployment,
+      generation: generation,
+      plan: .standard(.placement, .destination),
+      drainTimeoutPolicy: .abort,
+      priority: FlightPriority(plan: .placement, side: .destination)
+    )
   }
 
-  /// Records how placement flights ended. A report about an older try changes nothing.
+  /// Records how placement flights ended.
+  ///
+  /// A report about an older try changes nothing.
   static func record(_ events: [FlightdeckEvent], on db: isolated PostgresConnection) throws {
     for event in events where event.report.isEnd {
       var error: String?

@@ -19,8 +19,16 @@ enum RequestStore {
       actions += wanted
       history.append(
         HistoryRow(
-          request: request.id.rawValue, machine: "request", subject: request.id.rawValue, kind: event.kind.rawValue,
-          event: try Coding.text(event), from: before.rawValue, to: request.phase.rawValue, cause: cause))
+          request: request.id.rawValue,
+          machine: "request",
+          subject: request.id.rawValue,
+          kind: event.kind.rawValue,
+          event: try Coding.text(event),
+          from: before.rawValue,
+          to: request.phase.rawValue,
+          cause: cause
+        )
+      )
     }
   }
 
@@ -42,7 +50,9 @@ enum RequestStore {
   /// One request, whose row this unit waits for.
   static func load(_ id: RequestID, on db: isolated PostgresConnection) throws -> Loaded {
     let rows = try db.query(
-      "select request, source from navigator.requests where id = $1 for update", [id.rawValue])
+      "select request, source from navigator.requests where id = $1 for update",
+      [id.rawValue]
+    )
     guard let row = rows.first else { throw NavigatorError.notFound(kind: "request", name: id.rawValue) }
     return try loaded(row)
   }
@@ -50,17 +60,22 @@ enum RequestStore {
   private static func loaded(_ row: PostgresRow) throws -> Loaded {
     Loaded(
       request: try Coding.value("request", of: row),
-      source: try ClusterName(row.decode("source", as: String.self)))
+      source: try ClusterName(row.decode("source", as: String.self))
+    )
   }
 
   /// Takes a request as far as it can go now: hears how missions ended, and admits what may begin.
   static func advance(
-    _ loaded: inout Loaded, reconcile: Duration, unit: inout Unit, on db: isolated PostgresConnection
+    _ loaded: inout Loaded,
+    reconcile: Duration,
+    unit: inout Unit,
+    on db: isolated PostgresConnection
   ) throws {
     if loaded.request.phase == .pending { try loaded.apply(.begin, cause: "navigator", at: unit.now) }
     let rows = try db.query(
       "delete from navigator.outcomes where request = $1 returning id, mission, outcome, by_operator",
-      [loaded.request.id.rawValue])
+      [loaded.request.id.rawValue]
+    )
     let outcomes = try rows.map { row in
       (id: try row.decode("id", as: Int64.self), row: row)
     }
@@ -70,7 +85,10 @@ enum RequestStore {
         throw NavigatorError.corrupt("mission \(mission) has an unknown outcome")
       }
       let event = FailoverRequest.Event.missionEnded(
-        mission, outcome, byOperator: try row.decode("by_operator", as: Bool.self))
+        mission,
+        outcome,
+        byOperator: try row.decode("by_operator", as: Bool.self)
+      )
       try loaded.apply(event, cause: "mission \(mission)", at: unit.now)
     }
     if loaded.request.phase == .inProgress { try loaded.apply(.admit, cause: "navigator", at: unit.now) }
@@ -79,7 +97,10 @@ enum RequestStore {
 
   /// Writes a request and does what it wants done.
   static func finish(
-    _ loaded: inout Loaded, reconcile: Duration, unit: inout Unit, on db: isolated PostgresConnection
+    _ loaded: inout Loaded,
+    reconcile: Duration,
+    unit: inout Unit,
+    on db: isolated PostgresConnection
   ) throws {
     let request = loaded.request
     try db.execute(
@@ -100,7 +121,10 @@ enum RequestStore {
   }
 
   private static func act(
-    _ actions: [FailoverRequest.Action], of loaded: Loaded, unit: inout Unit, on db: isolated PostgresConnection
+    _ actions: [FailoverRequest.Action],
+    of loaded: Loaded,
+    unit: inout Unit,
+    on db: isolated PostgresConnection
   ) throws {
     let cause = "request \(loaded.request.id)"
     var inputs: [MissionInput] = []
@@ -123,7 +147,11 @@ enum RequestStore {
 
   /// Looks at the deployments once more, now that they are locked: what was moved or cordoned since the plan is skipped.
   private static func admissions(
-    _ missions: [MissionID], from source: ClusterName, cause: String, unit: inout Unit, on db: isolated PostgresConnection
+    _ missions: [MissionID],
+    from source: ClusterName,
+    cause: String,
+    unit: inout Unit,
+    on db: isolated PostgresConnection
   ) throws -> [MissionInput] {
     guard !missions.isEmpty else { return [] }
     let rows = try db.query(
@@ -138,7 +166,10 @@ enum RequestStore {
     return try missions.map { mission in
       guard let row = found[mission.deployment] else {
         return MissionInput(
-          mission: mission, event: .skip(SkipReason(code: .changedSincePlan, reason: "it was deleted")), cause: cause)
+          mission: mission,
+          event: .skip(SkipReason(code: .changedSincePlan, reason: "it was deleted")),
+          cause: cause
+        )
       }
       let cluster = try ClusterName(row.decode("cluster", as: String.self))
       if let reason = try row.decode("cordoned", as: String?.self) {
@@ -151,7 +182,12 @@ enum RequestStore {
       }
       let order = try MissionReader.order(of: mission, on: db)
       try DebtStore.supersede(
-        mission.deployment, on: [order.source, order.destination], by: mission, unit: &unit, on: db)
+        mission.deployment,
+        on: [order.source, order.destination],
+        by: mission,
+        unit: &unit,
+        on: db
+      )
       let generation = Generation(try row.decode("generation", as: Int64.self)).next
       return MissionInput(mission: mission, event: .admit(generation), cause: cause)
     }
@@ -162,11 +198,14 @@ enum RequestStore {
     let before = MissionID(request: mission.request, deployment: mission.deployment, attempt: mission.attempt - 1)
     let order = try MissionReader.order(of: before, on: db).numbered(mission)
     let active = try db.query(
-      "select id from navigator.missions where deployment = $1 and ended_at is null", [mission.deployment.rawValue])
+      "select id from navigator.missions where deployment = $1 and ended_at is null",
+      [mission.deployment.rawValue]
+    )
     if let other = try active.first?.decode("id", as: String.self) {
       throw NavigatorError.conflict(
         "mission \(other) moves deployment \(mission.deployment) now; retry when it has ended: "
-          + "'failoverctl describe \(other)'")
+          + "'failoverctl describe \(other)'"
+      )
     }
     try MissionStore.insert([Mission(order: order)], at: unit.now, on: db)
   }

@@ -20,8 +20,13 @@ extension RequestID {
 enum RequestWriter {
   /// Puts a request and its missions on record: those that fly as PENDING, those that are left out as SKIPPED.
   static func insert(
-    _ id: RequestID, _ options: FailoverOptions, _ plan: FailoverPlan, _ fleet: FleetSnapshot, key: String?,
-    unit: inout Unit, on db: isolated PostgresConnection
+    _ id: RequestID,
+    _ options: FailoverOptions,
+    _ plan: FailoverPlan,
+    _ fleet: FleetSnapshot,
+    key: String?,
+    unit: inout Unit,
+    on db: isolated PostgresConnection
   ) throws {
     var deployments: [DeploymentName: Deployment] = [:]
     for state in fleet.deployments { deployments[state.deployment.name] = state.deployment }
@@ -29,13 +34,17 @@ enum RequestWriter {
     var entries = plan.missions.map { planned in
       // What a deployment depends on and is not moved by this request is where it should be already.
       FailoverRequest.Entry(
-        deployment: planned.deployment, wave: planned.wave, dependsOn: planned.dependsOn.filter(moving.contains))
+        deployment: planned.deployment,
+        wave: planned.wave,
+        dependsOn: planned.dependsOn.filter(moving.contains)
+      )
     }
     entries += plan.skipped.map { .init(deployment: $0.deployment, status: .ended(.skipped)) }
     let limits = FailoverRequest.AdmissionLimits(
       missionsInFlight: options.missionsInFlight,
       failureBudget: FailoverRequest.AdmissionLimits.budget(share: options.failureBudget, of: plan.missions.count),
-      hasCanary: options.canary > 0)
+      hasCanary: options.canary > 0
+    )
     let request = FailoverRequest(id: id, limits: limits, entries: entries)
     try db.execute(
       """
@@ -45,7 +54,8 @@ enum RequestWriter {
       """,
       [
         id.rawValue, options.source.rawValue, options.destination.rawValue, options.mode.rawValue,
-        try Coding.json(options), plan.hash, key, try Coding.json(request), request.phase.rawValue, unit.now.postgres,
+        try Coding.json(options), plan.hash.description, key, try Coding.json(request), request.phase.rawValue,
+        unit.now.postgres,
       ]
     )
     var missions: [Mission] = []
@@ -61,8 +71,15 @@ enum RequestWriter {
     }
     try MissionStore.insert(missions, at: unit.now, on: db)
     let line = HistoryRow(
-      request: id.rawValue, machine: "request", subject: id.rawValue, kind: "submit", event: try Coding.text(options),
-      from: "", to: request.phase.rawValue, cause: "operator")
+      request: id.rawValue,
+      machine: "request",
+      subject: id.rawValue,
+      kind: "submit",
+      event: try Coding.text(options),
+      from: "",
+      to: request.phase.rawValue,
+      cause: "operator"
+    )
     try History.append([line], at: unit.now, on: db)
     unit.wakes = true
   }
@@ -72,8 +89,17 @@ extension FailoverOptions {
   /// The order of one mission of a request with these options.
   func order(for mission: MissionID, _ deployment: Deployment) -> MissionOrder {
     MissionOrder(
-      id: mission, deployment: deployment, source: source, destination: destination, mode: mode,
-      drainTimeoutPolicy: drainTimeoutPolicy, failurePolicy: failurePolicy, drainTimeout: drainTimeout,
-      stepTimeout: stepTimeout, commitWindow: commitWindow, cleanupGrace: cleanupGrace)
+      id: mission,
+      deployment: deployment,
+      source: source,
+      destination: destination,
+      mode: mode,
+      drainTimeoutPolicy: drainTimeoutPolicy,
+      failurePolicy: failurePolicy,
+      drainTimeout: drainTimeout,
+      stepTimeout: stepTimeout,
+      commitWindow: commitWindow,
+      cleanupGrace: cleanupGrace
+    )
   }
 }

@@ -4,13 +4,19 @@ import LibPQ
 
 /// The tables of the control plane, all in the schema `navigator`.
 enum Schema {
-  /// Every migration, oldest first. A migration that was released is never changed.
+  /// Every migration, oldest first.
+  ///
+  /// A migration that was released is never changed.
   static func migrations() throws(PostgresError) -> PostgresMigrations {
-    try PostgresMigrations(schema: "navigator", table: "migrations", [
-      PostgresMigration(1, "fleet", fleet),
-      PostgresMigration(2, "requests", requests),
-      PostgresMigration(3, "delivery", delivery),
-    ])
+    try PostgresMigrations(
+      schema: "navigator",
+      table: "migrations",
+      [
+        PostgresMigration(1, "fleet", fleet),
+        PostgresMigration(2, "requests", requests),
+        PostgresMigration(3, "delivery", delivery),
+      ]
+    )
   }
 
   private static let fleet: SQL = """

@@ -73,7 +73,8 @@ enum MissionAlphabet {
   /// Where the walk stops: a leg that was flown a third time tells nothing new.
   static func isNearTheStart(_ mission: Mission) -> Bool { mission.currentFlights.allSatisfy { $0.attempt <= 2 } }
 
-  static func explore(_ orders: [MissionOrder] = Example.orders) throws -> Exploration<Mission> {
-    try Exploration(from: orders.map { Mission(order: $0) }, alphabet: events, follows: isNearTheStart)
+  /// Every state near the start of a mission of every order.
+  static let walk = Result {
+    try Exploration(from: Example.orders.map { Mission(order: $0) }, alphabet: events, follows: isNearTheStart)
   }
 }

@@ -6,7 +6,7 @@ import Testing
 @Suite("Mission: every state × every event")
 struct MissionTableTests {
   @Test func everyStepObeysTheTableAndTheTableHoldsNothingElse() throws {
-    let walk = try MissionAlphabet.explore()
+    let walk = try MissionAlphabet.walk.get()
     expectTheTableToHold(walk)
     print("mission-states: \(walk.states.count)")
     print("mission-steps: \(walk.steps)")
