@@ -55,6 +55,13 @@ struct DatabaseAccess {
     }
   }
 
+  /// Those of the roles that could connect, in their order.
+  func open(_ roles: [String], on connection: isolated PostgresConnection) throws(FenceProblem) -> [String] {
+    var open: [String] = []
+    for role in roles where try canConnect(role, on: connection) { open.append(role) }
+    return open
+  }
+
   /// Those of the roles that exist, in their order.
   func existing(_ roles: [String], on connection: isolated PostgresConnection) throws(FenceProblem) -> [String] {
     do throws(PostgresError) {

@@ -76,6 +76,34 @@ enum FenceTable {
     if rows.isEmpty { throw try refusal(of: order, on: connection) }
   }
 
+  /// Records who holds a database if nobody does, and locks the row up to the end of the transaction.
+  ///
+  /// - Returns: Whether nobody held it.
+  static func found(
+    _ database: String,
+    _ holding: Provisioner.Holding,
+    on connection: isolated PostgresConnection
+  ) throws(FenceProblem) -> Bool {
+    do throws(PostgresError) {
+      let count = try connection.execute(
+        """
+        insert into failover_fence.fence (database, deployment, generation, phase, role, revoked_at, granted_at)
+        values ($1, $2, $3, 'GRANTED', $4, clock_timestamp(), clock_timestamp())
+        on conflict (database) do nothing
+        """,
+        [database, holding.deployment.rawValue, holding.generation.rawValue, holding.role]
+      )
+      if count == 1 { return true }
+      let rows = try connection.query(
+        "select deployment from failover_fence.fence where database = $1 for update",
+        [database]
+      )
+      let owner = try rows.first?.decode(0, as: String.self)
+      guard let owner, owner != holding.deployment.rawValue else { return false }
+      throw PostgresError(.misuse, "Database \(database) belongs to deployment \(owner) already.")
+    } catch { throw .postgres(error) }
+  }
+
   /// Marks the database as given, if the generation still holds the row; locks it up to the end of the transaction.
   static func markGranted(_ order: FenceOrder, on connection: isolated PostgresConnection) throws(FenceProblem) {
     let count: Int
