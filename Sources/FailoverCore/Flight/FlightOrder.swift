@@ -55,7 +55,7 @@ public struct FlightOrder: Hashable, Codable, Sendable {
 public enum FlightPriority: Int, Hashable, Codable, Sendable, CaseIterable, Comparable {
   /// Flights of forced moves and of rollbacks: a workload is down until they end.
   case urgent = 0
-  /// Flights of controlled moves.
+  /// Flights of controlled moves, and first placements.
   case normal = 1
 
   /// The priority of a flight with this plan.
@@ -64,7 +64,7 @@ public enum FlightPriority: Int, Hashable, Codable, Sendable, CaseIterable, Comp
   public init(plan: FlightPlanKind, side: Side) {
     switch (plan, side) {
     case (.forced, .destination), (.rollback, _), (.rollbackAfterFence, _): self = .urgent
-    case (.forced, .source), (.controlled, _): self = .normal
+    case (.forced, .source), (.controlled, _), (.placement, _): self = .normal
     }
   }
 

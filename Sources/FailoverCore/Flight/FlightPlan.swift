@@ -59,7 +59,7 @@ public struct Step: Hashable, Codable, Sendable {
   }
 }
 
-/// The kinds of missions' legs that have plans of their own.
+/// The kinds of flights that have plans of their own.
 public enum FlightPlanKind: String, Hashable, Codable, Sendable, CaseIterable {
   /// A controlled move.
   case controlled
@@ -69,11 +69,15 @@ public enum FlightPlanKind: String, Hashable, Codable, Sendable, CaseIterable {
   case rollback
   /// Undoing a move whose database may have left the source.
   case rollbackAfterFence
+  /// The first placement of a deployment.
+  ///
+  /// Only a destination flies it: no cluster has the deployment yet, so no clearance is waited for or earned.
+  case placement
 
   /// The direction of flights with this plan.
   public var direction: Direction {
     switch self {
-    case .controlled, .forced: .forward
+    case .controlled, .forced, .placement: .forward
     case .rollback, .rollbackAfterFence: .rollback
     }
   }
@@ -204,6 +208,14 @@ public struct FlightPlan: Hashable, Codable, Sendable {
         Step(.returnDatabase, grants: .databaseReturned),
         Step(.deleteSecrets),
         Step(.deleteNamespace),
+      ]
+    ),
+    FlightPlan(
+      kind: .placement,
+      side: .destination,
+      steps: [
+        Step(.createNamespace), Step(.applySecrets), Step(.checkImage), Step(.upsertDeployment),
+        Step(.verifyDeployment),
       ]
     ),
   ]

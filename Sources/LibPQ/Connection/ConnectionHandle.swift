@@ -3,7 +3,9 @@
 internal import CLibPQ
 internal import Logging
 
-/// A `PGconn`. All calls come from the connection's own thread.
+/// A `PGconn`.
+///
+/// All calls come from the connection's own thread.
 ///
 /// Unchecked because of the pointer: the owner, ``PostgresConnection``, isolates every use, up to ``close()``, which is the
 /// last thing that its thread does.
@@ -42,7 +44,9 @@ internal import Logging
     close()
   }
 
-  /// Closes the connection and frees it. Every later call answers that the connection is bad.
+  /// Closes the connection and frees it.
+  ///
+  /// Every later call answers that the connection is bad.
   func close() {
     if let open = unsafe pointer { unsafe PQfinish(open) }
     unsafe pointer = nil
@@ -59,7 +63,9 @@ internal import Logging
   var usesTLS: Bool { unsafe PQsslInUse(pointer) == 1 }
   var isBusy: Bool { unsafe PQisBusy(pointer) == 1 }
 
-  /// libpq's words about the last failure. They name host, user and database, never a password.
+  /// libpq's words about the last failure.
+  ///
+  /// They name host, user and database, never a password.
   var errorMessage: String {
     guard let text = unsafe PQerrorMessage(pointer) else { return "" }
     return unsafe String(cString: text)
@@ -108,7 +114,9 @@ internal import Logging
 
   func consumeInput() -> Bool { unsafe PQconsumeInput(pointer) == 1 }
 
-  /// The next result of the command under way; nil behind the last one. Blocks if the connection is busy.
+  /// The next result of the command under way; nil behind the last one.
+  ///
+  /// Blocks if the connection is busy.
   func nextResult() -> ResultHandle? {
     guard let result = unsafe PQgetResult(pointer) else { return nil }
     return unsafe ResultHandle(taking: result)

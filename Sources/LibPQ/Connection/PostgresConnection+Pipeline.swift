@@ -81,7 +81,9 @@ extension PipelineResults: RandomAccessCollection {
   /// The index behind the last statement.
   public var endIndex: Int { results.count }
 
-  /// The result of a statement. Requires an index that ``PipelineBuilder/add(_:_:preparation:)`` returned.
+  /// The result of a statement.
+  ///
+  /// Requires an index that ``PipelineBuilder/add(_:_:preparation:)`` returned.
   public subscript(position: Int) -> Result<PostgresRows, PostgresError> { results[position] }
 }
 

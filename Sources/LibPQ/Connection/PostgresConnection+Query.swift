@@ -190,8 +190,9 @@ extension PostgresConnection {
     }
   }
 
-  /// Lets the server forget statements that fell out of the cache. Waits for the end of a transaction, in which a failure
-  /// would do harm.
+  /// Lets the server forget statements that fell out of the cache.
+  ///
+  /// Waits for the end of a transaction, in which a failure would do harm.
   func discardStaleStatements() throws(PostgresError) {
     staleStatements += statements.evict()
     guard !staleStatements.isEmpty, handle.transactionStatus == PQTRANS_IDLE else { return }

@@ -96,7 +96,7 @@ extension PostgresConnection {
       case nil: status = handle.poll()
       case .cancelled: throw cancelled(nil)
       case .timedOut:
-        throw PostgresError(.connectionFailed, "The server did not answer in time (\(configuration.connectTimeout)).")
+        throw PostgresError(.connectionFailed, "The server did not answer in time.")
       }
     }
   }
@@ -185,7 +185,9 @@ extension PostgresConnection {
     return error
   }
 
-  /// Asks the server to cancel, and reads up to the end of the command, or of the pipeline. False when that took too long.
+  /// Asks the server to cancel, and reads up to the end of the command, or of the pipeline.
+  ///
+  /// False when that took too long.
   private func cancelAndDrain(_ call: Call) throws(PostgresError) -> Bool {
     while true {
       guard let request = try handle.cancelRequest(), request.send() else { return false }
@@ -240,7 +242,9 @@ extension PostgresConnection {
     handle.close()
   }
 
-  /// Waits a moment between two tries of a transaction. Returns early when the task is cancelled.
+  /// Waits a moment between two tries of a transaction.
+  ///
+  /// Returns early when the task is cancelled.
   func pause(_ duration: Duration) {
     let deadline = Deadline.after(duration)
     while !Task.isCancelled {

@@ -102,6 +102,7 @@ public actor PostgresConnection {
   ///
   /// This is the boundary from which a cancelled task is noticed at once. The connection serves one caller at a time as long
   /// as the body does not suspend; a ``PostgresPool`` makes sure that nobody else has it.
+  @discardableResult
   public nonisolated func perform<Result: Sendable>(
     _ body: @Sendable (isolated PostgresConnection) async throws -> Result
   ) async throws -> Result {
@@ -112,7 +113,9 @@ public actor PostgresConnection {
     }
   }
 
-  /// Closes the connection. Every later call throws `.closed`. Closing twice does nothing.
+  /// Closes the connection.
+  ///
+  /// Every later call throws `.closed`. Closing twice does nothing.
   public func close() {
     isClosed = true
     handle.close()

@@ -51,7 +51,9 @@ internal import CLibPQ
     return ColumnList(names: names, types: types)
   }
 
-  /// A value. Requires that row and column exist.
+  /// A value.
+  ///
+  /// Requires that row and column exist.
   func cell(row: Int, column: Int, type: PostgresType) -> PostgresCell {
     let row = Int32(row)
     let column = Int32(column)

@@ -1,0 +1,199 @@
+// The events of a request: one function each.
+
+extension FailoverRequest {
+  /// The phase of a request that was just submitted.
+  public static var initialPhase: Phase { .pending }
+
+  /// Every legal transition of a request.
+  public static let transitions: [Transition<Phase, Event.Kind>] = [
+    Transition(.pending, .begin, .inProgress),
+    Transition(.pending, .hold, .pending),
+    Transition(.pending, .resume, .pending),
+    Transition(.pending, .cancel, .cancelled),
+
+    Transition(.inProgress, .admit, .inProgress, .failed, .cancelled, .succeeded),
+    Transition(.inProgress, .missionEnded, .inProgress, .succeeded, .failed, .cancelled),
+    Transition(.inProgress, .hold, .inProgress),
+    Transition(.inProgress, .resume, .inProgress),
+    Transition(.inProgress, .cancel, .inProgress, .cancelled),
+
+    Transition(.failed, .retry, .inProgress),
+  ]
+
+  /// Applies one event; see ``StateMachine/apply(_:at:)``.
+  public mutating func apply(_ event: Event, at now: Timestamp) throws(IllegalTransition) -> Reaction<Action> {
+    switch event {
+    case .begin: begin()
+    case .admit: admit()
+    case .missionEnded(let mission, let outcome, let byOperator):
+      try missionEnded(mission, outcome, byOperator: byOperator)
+    case .hold: try hold()
+    case .resume: try resume()
+    case .cancel: try cancel()
+    case .retry: try retry()
+    }
+  }
+
+  private mutating func begin() -> Reaction<Action> {
+    guard phase == .pending else { return .ignored(phase.isTerminal ? .terminal : .duplicate) }
+    phase = .inProgress
+    return .acted([])
+  }
+
+  /// Admits what may begin now, in the order of the plan.
+  private mutating func admit() -> Reaction<Action> {
+    guard phase == .inProgress else { return .ignored(phase.isTerminal ? .terminal : .early) }
+    var actions = skipWhatCannotMove()
+    if holds.isEmpty, !isCancelled {
+      var free = limits.missionsInFlight - counts.flying
+      let wave = entries.lazy.filter { !$0.status.hasEnded }.map(\.wave).min()
+      let moved = Set(entries.lazy.filter(\.status.hasMoved).map(\.deployment))
+      let members = Set(entries.map(\.deployment))
+      for index in entries.indices where free > 0 {
+        let entry = entries[index]
+        guard entry.status == .waiting, entry.wave == wave,
+          entry.dependsOn.allSatisfy({ moved.contains($0) || !members.contains($0) })
+        else { continue }
+        entries[index].status = .flying
+        free -= 1
+        actions.append(.admit(mission(of: entry)))
+      }
+    }
+    return actions.isEmpty ? .ignored(.early) : .acted(actions)
+  }
+
+  /// Skips what depends on a deployment that ended without having moved, and what depends on that in turn.
+  private mutating func skipWhatCannotMove() -> [Action] {
+    var actions: [Action] = []
+    // The missions answer by ending as skipped, which comes back as an event; until then they count as flying.
+    for index in entries.indices where entries[index].status == .waiting {
+      let blocker = entries[index].dependsOn.first { name in
+        entries.contains { $0.deployment == name && $0.status.hasEnded && !$0.status.hasMoved }
+      }
+      guard let blocker else { continue }
+      entries[index].status = .flying
+      entries[index].blockedBy = blocker
+      actions.append(.skip(mission(of: entries[index]), because: blocker))
+    }
+    return actions
+  }
+
+  private mutating func missionEnded(
+    _ mission: MissionID,
+    _ outcome: MissionOutcome,
+    byOperator: Bool
+  ) throws(IllegalTransition) -> Reaction<Action> {
+    guard mission.request == id, let index = entries.firstIndex(where: { $0.deployment == mission.deployment }) else {
+      throw illegal(.missionEnded, "\(mission) is not a mission of this request")
+    }
+    if phase.isTerminal { return .ignored(.terminal) }
+    guard phase == .inProgress else { throw illegal(.missionEnded, "no mission has begun") }
+    guard mission.attempt == entries[index].attempt else { return .ignored(.stale) }
+    guard !entries[index].status.hasEnded else { return .ignored(.duplicate) }
+    entries[index].status = .ended(outcome)
+    entries[index].byOperator = byOperator
+    holdIfTooMuchFailed(entries[index])
+    return .acted(endIfDone())
+  }
+
+  private mutating func holdIfTooMuchFailed(_ entry: Entry) {
+    guard entry.isFailure else { return }
+    if limits.hasCanary, entry.wave == 0 { addHold(.canaryFailed) }
+    if entries.count(where: \.isFailure) - acceptedFailures > limits.failureBudget { addHold(.failureBudget) }
+  }
+
+  private mutating func addHold(_ reason: HoldReason) {
+    if !holds.contains(reason) { holds = (holds + [reason]).sorted() }
+  }
+
+  private mutating func endIfDone() -> [Action] {
+    let counts = counts
+    guard counts.waiting == 0, counts.flying == 0 else { return [] }
+    let allMoved = counts.succeeded >= 1 && counts.succeeded + counts.skipped == counts.planned
+    // A cancellation that came after everything had moved did not cancel anything.
+    phase = allMoved ? .succeeded : isCancelled ? .cancelled : .failed
+    holds = []
+    return [.ended(phase)]
+  }
+
+  private mutating func hold() throws(IllegalTransition) -> Reaction<Action> {
+    guard !phase.isTerminal else { throw illegal(.hold, "it has ended") }
+    if holds.contains(.operatorAsked) { return .ignored(.duplicate) }
+    addHold(.operatorAsked)
+    return .acted([])
+  }
+
+  private mutating func resume() throws(IllegalTransition) -> Reaction<Action> {
+    guard !phase.isTerminal else {
+      throw illegal(.resume, "it has ended; 'failoverctl retry' takes up a failed request")
+    }
+    guard !holds.isEmpty else { return .ignored(.duplicate) }
+    holds = []
+    acceptedFailures = entries.count(where: \.isFailure)
+    return .acted([])
+  }
+
+  private mutating func cancel() throws(IllegalTransition) -> Reaction<Action> {
+    guard !phase.isTerminal else { throw illegal(.cancel, "it has ended; 'failoverctl failback' moves it back") }
+    if isCancelled { return .ignored(.duplicate) }
+    isCancelled = true
+    if phase == .pending {
+      // Nothing has begun, so nothing has to answer.
+      let missions = entries.filter { $0.status == .waiting }.map { Action.cancel(mission(of: $0)) }
+      for index in entries.indices where entries[index].status == .waiting {
+        entries[index].status = .ended(.cancelled)
+        entries[index].byOperator = true
+      }
+      phase = .cancelled
+      return .acted(missions + [.ended(.cancelled)])
+    }
+    return .acted(entries.filter { !$0.status.hasEnded }.map { .cancel(mission(of: $0)) })
+  }
+
+  private mutating func retry() throws(IllegalTransition) -> Reaction<Action> {
+    switch phase {
+    case .failed: break
+    case .inProgress: return .ignored(.duplicate)
+    case .pending, .succeeded, .cancelled: throw illegal(.retry, "only a failed request is taken up again")
+    }
+    var actions: [Action] = []
+    for index in entries.indices where entries[index].mayBeFlownAgain {
+      entries[index].status = .waiting
+      entries[index].attempt += 1
+      entries[index].byOperator = false
+      entries[index].blockedBy = nil
+      actions.append(.plan(mission(of: entries[index])))
+    }
+    guard !actions.isEmpty else { throw illegal(.retry, "none of its missions failed") }
+    phase = .inProgress
+    isCancelled = false
+    holds = []
+    acceptedFailures = 0
+    return .acted(actions)
+  }
+
+  private func illegal(_ kind: Event.Kind, _ reason: String) -> IllegalTransition {
+    IllegalTransition(machine: "request \(id)", phase: phase.rawValue, event: kind.rawValue, reason: reason)
+  }
+}
+
+extension FailoverRequest.Entry.Status {
+  /// Whether the mission has ended.
+  public var hasEnded: Bool {
+    if case .ended = self { true } else { false }
+  }
+
+  /// Whether the deployment moved, so that what depends on it may move.
+  var hasMoved: Bool { self == .ended(.succeeded) }
+}
+
+extension FailoverRequest.Entry {
+  /// Whether a retry flies it again: it did not move, and was not left out when the request was planned.
+  var mayBeFlownAgain: Bool {
+    switch status {
+    case .ended(.failed), .ended(.rolledBack), .ended(.cancelled): true
+    case .ended(.skipped): blockedBy != nil
+    case .waiting, .flying, .ended(.succeeded): false
+    }
+  }
+}

@@ -1,0 +1,137 @@
+// The machine of a debt: what a mission left behind, until it is paid or written off.
+
+/// Something of a deployment that a mission left behind on a cluster.
+public struct Debt: StateMachine {
+  /// The mission that left it.
+  public let mission: MissionID
+  /// What was left, where and why.
+  public let note: DebtNote
+  /// The generation for which it is cleaned; a deployment that came back by a newer one is not touched.
+  public let generation: Generation
+  /// The flight that pays it, while one is under way.
+  public private(set) var payingFlight: FlightID?
+  /// The number of the last flight that was to pay it.
+  public private(set) var flights: Int
+  /// Why the last flight did not pay it.
+  public private(set) var lastFailure: FlightFailure?
+  /// Where the debt is.
+  public private(set) var phase: Phase
+
+  /// The phases of a debt.
+  public enum Phase: String, MachinePhase {
+    /// It stands.
+    case open = "OPEN"
+    /// Nothing is left behind any more.
+    case paid = "PAID"
+    /// An operator wrote it off.
+    case abandoned = "ABANDONED"
+    /// The deployment moved to that cluster again: what was left is in use.
+    case superseded = "SUPERSEDED"
+
+    /// Whether the debt is settled.
+    public var isTerminal: Bool { self != .open }
+  }
+
+  /// A debt that was just incurred.
+  ///
+  /// `flights` is the number of the last flight of its leg.
+  public init(mission: MissionID, note: DebtNote, generation: Generation, flights: Int) {
+    self.mission = mission
+    self.note = note
+    self.generation = generation
+    self.payingFlight = note.payingFlight
+    self.flights = flights
+    self.phase = note.abandoned ? .abandoned : .open
+  }
+
+  /// The phase of a debt that was just incurred.
+  public static var initialPhase: Phase { .open }
+
+  /// What can happen to a debt.
+  public enum Event: MachineEvent {
+    /// A cluster reports about a flight.
+    case flight(FlightID, FlightReport)
+    /// The cleaner, or an operator, wants it paid.
+    case pay
+    /// An operator writes it off.
+    case abandon(reason: String)
+    /// A newer mission moves the deployment to that cluster.
+    case supersede
+
+    /// The payload-free kinds of events.
+    public enum Kind: String, CaseIterable, Sendable {
+      /// See ``Event``.
+      case flightSucceeded, flightFailed, flightReported, pay, abandon, supersede
+    }
+
+    /// Which kind of event this is.
+    public var kind: Kind {
+      switch self {
+      case .flight(_, .succeeded): .flightSucceeded
+      case .flight(_, .failed), .flight(_, .cancelled): .flightFailed
+      case .flight: .flightReported
+      case .pay: .pay
+      case .abandon: .abandon
+      case .supersede: .supersede
+      }
+    }
+  }
+
+  /// What a shell must do after an event.
+  public enum Action: Hashable, Codable, Sendable {
+    /// Deliver a flight that cleans up.
+    case launch(FlightAssignment)
+    /// Call the flight off.
+    case cancel(FlightID)
+  }
+
+  /// Every legal transition of a debt.
+  public static let transitions: [Transition<Phase, Event.Kind>] = [
+    Transition(.open, .flightSucceeded, .paid),
+    Transition(.open, .flightFailed, .open),
+    Transition(.open, .pay, .open),
+    Transition(.open, .abandon, .abandoned),
+    Transition(.open, .supersede, .superseded),
+  ]
+
+  /// Applies one event; see ``StateMachine/apply(_:at:)``.
+  public mutating func apply(_ event: Event, at now: Timestamp) throws(IllegalTransition) -> Reaction<Action> {
+    guard phase == .open else { return .ignored(.terminal) }
+    switch event {
+    case .flight(let flight, let report):
+      guard flight == payingFlight else { return .ignored(.stale) }
+      switch report {
+      case .succeeded:
+        payingFlight = nil
+        phase = .paid
+      case .failed(let failure):
+        payingFlight = nil
+        lastFailure = failure
+      case .cancelled:
+        payingFlight = nil
+        lastFailure = FlightFailure(code: .permanent, message: "the clean-up flight was cancelled")
+      case .started, .stepDone, .tasksRunning, .holding, .retrying, .takenOver:
+        return .ignored(.late)
+      }
+      return .acted([])
+    case .pay:
+      guard payingFlight == nil else { return .ignored(.duplicate) }
+      flights += 1
+      // Both plans do the same: remove the deployment, its secrets, its namespace.
+      let (direction, plan): (Direction, FlightPlanKind) =
+        note.side == .source ? (.forward, .forced) : (.rollback, .rollback)
+      let flight = FlightID(mission: mission, direction: direction, side: note.side, attempt: flights)
+      payingFlight = flight
+      let clearances: [Clearance] = note.side == .source ? [.destinationVerified] : []
+      return .acted([
+        .launch(FlightAssignment(id: flight, plan: plan, generation: generation, clearances: clearances))
+      ])
+    case .abandon:
+      defer { phase = .abandoned }
+      return .acted(payingFlight.map { [.cancel($0)] } ?? [])
+    case .supersede:
+      defer { phase = .superseded }
+      return .acted(payingFlight.map { [.cancel($0)] } ?? [])
+    }
+  }
+}

@@ -1,0 +1,107 @@
+// What a shell may read from a mission: when to look again, what an operator may do, what it found out.
+
+extension Mission {
+  /// When the mission wants its next tick, or nil if time changes nothing.
+  public var wakeAt: Timestamp? {
+    switch state {
+    case .draining(let move), .fencing(let move), .promoting(let move): move.held == nil ? move.deadline : nil
+    case .window(_, let until): until
+    case .cleaning(let commitment): commitment.held == nil ? commitment.deadline : nil
+    case .rollingBack(let retreat): retreat.deadline
+    case .pending, .succeeded, .failed, .cancelled, .rolledBack, .skipped: nil
+    }
+  }
+
+  /// Why the mission stands still for an operator, or nil if it does not.
+  public var held: StopCause? {
+    switch state {
+    case .draining(let move), .fencing(let move), .promoting(let move), .window(let move, _): move.held
+    case .cleaning(let commitment): commitment.held
+    case .pending, .rollingBack, .succeeded, .failed, .cancelled, .rolledBack, .skipped: nil
+    }
+  }
+
+  /// Whether the mission can still be turned back.
+  public var isReversible: Bool {
+    switch state {
+    case .draining, .fencing, .promoting, .window: true
+    case .pending, .cleaning, .rollingBack, .succeeded, .failed, .cancelled, .rolledBack, .skipped: false
+    }
+  }
+
+  /// The operator's verbs that are legal now, in the order in which a menu shows them.
+  public func verbs(at now: Timestamp) -> [Event.Kind] {
+    let verbs: [Event] = [
+      .cancel(reason: ""), .rollBack(reason: ""), .escalate(reason: ""), .retry, .commit, .abandon(reason: ""),
+    ]
+    var legal: [Event.Kind] = []
+    for verb in verbs {
+      var copy = self
+      do {
+        if case .acted = try copy.apply(verb, at: now) { legal.append(verb.kind) }
+      } catch {
+        // An illegal verb is what this function leaves out.
+        continue
+      }
+    }
+    return legal
+  }
+
+  /// The names of the tasks that run on the source, as it last said.
+  public var tasksRunning: [String] { findings?.tasksRunning ?? [] }
+
+  /// The names of the tasks that were given up.
+  public var tasksLost: [String] { findings?.tasksLost ?? ending?.tasksLost ?? [] }
+
+  /// The receipt of the database's hand-over, once it happened.
+  public var fenceReceipt: FenceReceipt? { findings?.fence ?? ending?.fence }
+
+  /// The newest generation that the mission uses, or nil if it has not begun.
+  public var generation: Generation? {
+    switch state {
+    case .draining(let move), .fencing(let move), .promoting(let move), .window(let move, _): move.generation
+    case .cleaning(let commitment): commitment.generation
+    case .rollingBack(let retreat): retreat.generation
+    case .succeeded(let ending), .failed(let ending), .cancelled(let ending), .rolledBack(let ending): ending.generation
+    case .pending, .skipped: nil
+    }
+  }
+
+  /// The record of the mission's end, once it has ended; nil for a skipped one.
+  public var ending: Ending? {
+    switch state {
+    case .succeeded(let ending), .failed(let ending), .cancelled(let ending), .rolledBack(let ending): ending
+    case .pending, .draining, .fencing, .promoting, .window, .cleaning, .rollingBack, .skipped: nil
+    }
+  }
+
+  /// Why the mission was skipped, if it was.
+  public var skipReason: SkipReason? {
+    if case .skipped(let reason) = state { reason } else { nil }
+  }
+
+  /// Why the mission is turned back, while it is.
+  public var retreatCause: StopCause? {
+    if case .rollingBack(let retreat) = state { retreat.cause } else { nil }
+  }
+
+  /// The flights that count now: the source's, then the destination's; empty before the mission begins and after it ends.
+  public var currentFlights: [FlightID] {
+    switch state {
+    case .draining(let move), .fencing(let move), .promoting(let move), .window(let move, _):
+      [move.source.flight, move.destination.flight]
+    case .cleaning(let commitment): [commitment.source.flight, commitment.destination.flight]
+    case .rollingBack(let retreat): [retreat.source.flight, retreat.destination.flight]
+    case .pending, .succeeded, .failed, .cancelled, .rolledBack, .skipped: []
+    }
+  }
+
+  private var findings: Findings? {
+    switch state {
+    case .draining(let move), .fencing(let move), .promoting(let move), .window(let move, _): move.findings
+    case .cleaning(let commitment): commitment.findings
+    case .rollingBack(let retreat): retreat.findings
+    case .pending, .succeeded, .failed, .cancelled, .rolledBack, .skipped: nil
+    }
+  }
+}

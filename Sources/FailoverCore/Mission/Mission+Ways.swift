@@ -1,0 +1,254 @@
+// The ways of a mission: into its phases, past the point of no return, back, and to its end.
+
+extension Mission {
+  /// Where the mission is.
+  public var phase: Phase {
+    switch state {
+    case .pending: .pending
+    case .draining: .draining
+    case .fencing: .fencing
+    case .promoting: .promoting
+    case .window, .cleaning: .pendingCleanup
+    case .rollingBack: .rollingBack
+    case .succeeded: .succeeded
+    case .failed: .failed
+    case .cancelled: .cancelled
+    case .rolledBack: .rolledBack
+    case .skipped: .skipped
+    }
+  }
+
+  // MARK: Forward
+
+  mutating func enter(_ phase: Phase, _ move: Move, at now: Timestamp, keepHeld: Bool = false) {
+    var move = move
+    if !keepHeld { move.held = nil }
+    switch phase {
+    case .draining:
+      move.deadline = now + order.allowance(move.source.plan, .source, until: .sourceDrained)
+      state = .draining(move)
+    case .fencing:
+      move.deadline = now + order.allowance(move.destination.plan, .destination, until: .databaseFenced)
+      state = .fencing(move)
+    case .promoting:
+      move.deadline = now + order.allowance(move.destination.plan, .destination, until: .destinationVerified)
+      state = .promoting(move)
+    case .pending, .pendingCleanup, .rollingBack, .succeeded, .failed, .cancelled, .rolledBack, .skipped:
+      fatalError("\(phase) is not a phase of a move")
+    }
+  }
+
+  /// Keeps the phase and replaces what is known of the move.
+  mutating func replace(_ move: Move) {
+    switch state {
+    case .draining: state = .draining(move)
+    case .fencing: state = .fencing(move)
+    case .promoting: state = .promoting(move)
+    case .window(_, let until): state = .window(move, until: until)
+    case .pending, .cleaning, .rollingBack, .succeeded, .failed, .cancelled, .rolledBack, .skipped:
+      fatalError("\(phase) holds no move")
+    }
+  }
+
+  /// Flies a leg again, as a new flight.
+  func relaunch(_ leg: inout Leg, _ generation: Generation, clearances: [Clearance]) -> Action {
+    leg = Leg(flight: leg.flight.next, plan: leg.plan)
+    return .launch(
+      FlightAssignment(id: leg.flight, plan: leg.plan, generation: generation, clearances: clearances)
+    )
+  }
+
+  /// Lets the source be deleted: from here on there is no way back but another failover.
+  mutating func passPointOfNoReturn(_ move: Move, at now: Timestamp) -> [Action] {
+    var commitment = Commitment(
+      generation: move.generation,
+      source: move.source,
+      destination: move.destination,
+      findings: move.findings,
+      deadline: now + (mode == .forced ? order.cleanupGrace : order.allowance(.forced, .source))
+    )
+    defer { state = .cleaning(commitment) }
+    guard commitment.source.isFlying else {
+      commitment.source.plan = .forced
+      return [relaunch(&commitment.source, commitment.generation, clearances: [.destinationVerified])]
+    }
+    return [.grant(commitment.source.flight, .destinationVerified)]
+  }
+
+  mutating func cleanupOverdue(_ commitment: Commitment) -> [Action] {
+    cleanupFailed(commitment, .deadline(.pendingCleanup))
+  }
+
+  /// The source could not be cleaned: a forced mission succeeds with the debt on record, a controlled one waits.
+  mutating func cleanupFailed(_ commitment: Commitment, _ cause: StopCause) -> [Action] {
+    guard mode == .forced else {
+      var commitment = commitment
+      commitment.held = cause
+      state = .cleaning(commitment)
+      return []
+    }
+    let note = DebtNote(
+      side: .source,
+      cluster: order.source,
+      reason: cause.description,
+      payingFlight: commitment.source.isFlying ? commitment.source.flight : nil,
+      mayBePaidAlone: true
+    )
+    return succeed(commitment, debts: [note])
+  }
+
+  mutating func succeed(_ commitment: Commitment, debts: [DebtNote]) -> [Action] {
+    state = .succeeded(
+      Ending(commitment.findings, cause: nil, generation: commitment.generation, debts: debts)
+    )
+    return debts.map { .incurDebt($0) } + [.tellRequest(.succeeded, byOperator: false)]
+  }
+
+  // MARK: Back
+
+  /// Whether the old flights may have touched the database's ownership.
+  func databaseMayHaveMoved(_ move: Move) -> Bool {
+    !state.isDraining || move.findings.fence != nil
+  }
+
+  /// What the failure policy is now.
+  ///
+  /// An escalated mission has no source to go back to.
+  var failurePolicy: FailurePolicy {
+    mode == order.mode ? order.failurePolicy : .standard(for: mode)
+  }
+
+  /// Stops a move that cannot go on, as the failure policy says.
+  mutating func stop(_ move: Move, _ cause: StopCause, databaseMoved: Bool, at now: Timestamp) -> [Action] {
+    switch failurePolicy {
+    case .rollback: return turnBack(move, cause, databaseMoved: databaseMoved, at: now)
+    case .hold:
+      var move = move
+      // The first cause explains the most; later ones follow from it.
+      move.held = move.held ?? cause
+      replace(move)
+      return []
+    }
+  }
+
+  mutating func turnBack(_ move: Move, _ cause: StopCause, databaseMoved: Bool, at now: Timestamp) -> [Action] {
+    let retreat = Retreat(
+      cause: cause,
+      databaseMoved: databaseMoved || databaseMayHaveMoved(move),
+      generation: move.generation.next,
+      source: move.source,
+      destination: move.destination,
+      stage: .settling,
+      findings: move.findings,
+      deadline: now + Defaults.settleTimeout
+    )
+    let flying = [move.source, move.destination].filter(\.isFlying)
+    guard !flying.isEmpty else { return launchRollback(retreat, at: now) }
+    state = .rollingBack(retreat)
+    return flying.map { .cancel($0.flight) }
+  }
+
+  /// Launches the rollback pair.
+  ///
+  /// A forward flight that did not stop in time is older by its generation and bounces.
+  mutating func launchRollback(_ retreat: Retreat, at now: Timestamp) -> [Action] {
+    var retreat = retreat
+    let plan: FlightPlanKind = retreat.databaseMoved ? .rollbackAfterFence : .rollback
+    retreat.stage = .flying
+    retreat.source = Leg(flight: FlightID(mission: id, direction: .rollback, side: .source), plan: plan)
+    retreat.destination = Leg(flight: FlightID(mission: id, direction: .rollback, side: .destination), plan: plan)
+    retreat.deadline = now + order.allowance(plan, .destination) + order.allowance(plan, .source)
+    state = .rollingBack(retreat)
+    return [retreat.destination, retreat.source].map { leg in
+      .launch(FlightAssignment(id: leg.flight, plan: plan, generation: retreat.generation))
+    }
+  }
+
+  /// One rollback flight ended while the other one flies: without the database the source can never fly on.
+  mutating func giveUpEarly(_ retreat: Retreat) -> [Action] {
+    guard retreat.stage == .flying, retreat.databaseMoved, retreat.findings.databaseReturn == nil,
+      !retreat.destination.isFlying, retreat.destination.status != .succeeded
+    else { return [] }
+    return giveUp(retreat, because: retreat.destination.stopCause(.destination))
+  }
+
+  /// Both rollback flights ended.
+  mutating func endRollback(_ retreat: Retreat) -> [Action] {
+    guard retreat.source.status == .succeeded else {
+      return giveUp(retreat, because: retreat.source.stopCause(.source))
+    }
+    var debts: [DebtNote] = []
+    if retreat.destination.status != .succeeded {
+      debts.append(
+        DebtNote(
+          side: .destination,
+          cluster: order.destination,
+          reason: retreat.destination.stopCause(.destination).description,
+          payingFlight: nil,
+          mayBePaidAlone: true
+        )
+      )
+    }
+    state = .rolledBack(
+      Ending(retreat.findings, cause: retreat.cause, generation: retreat.generation, debts: debts)
+    )
+    return debts.map { .incurDebt($0) } + [.tellRequest(.rolledBack, byOperator: retreat.cause.isOperators)]
+  }
+
+  /// The way back is blocked too: an operator has to look.
+  ///
+  /// What stands where is on record.
+  mutating func giveUp(_ retreat: Retreat, because cause: StopCause) -> [Action] {
+    let legs = [(Side.source, retreat.source), (Side.destination, retreat.destination)]
+    let debts = legs.filter { retreat.stage == .settling || $0.1.status != .succeeded }.map { side, _ in
+      DebtNote(
+        side: side,
+        cluster: order.cluster(side),
+        reason: "the rollback did not end: \(cause.description)",
+        payingFlight: nil,
+        mayBePaidAlone: false
+      )
+    }
+    state = .failed(Ending(retreat.findings, cause: retreat.cause, generation: retreat.generation, debts: debts))
+    return legs.filter(\.1.isFlying).map { .cancel($0.1.flight) } + debts.map { .incurDebt($0) }
+      + [.tellRequest(.failed, byOperator: false)]
+  }
+
+  /// An operator gives up a held mission as it stands.
+  mutating func fail(_ move: Move, because cause: StopCause) -> [Action] {
+    let debts = Side.allCases.map { side in
+      DebtNote(
+        side: side,
+        cluster: order.cluster(side),
+        reason: "the mission was abandoned in \(phase.rawValue)",
+        payingFlight: nil,
+        mayBePaidAlone: false
+      )
+    }
+    state = .failed(Ending(move.findings, cause: move.held ?? cause, generation: move.generation, debts: debts))
+    return [move.source, move.destination].filter(\.isFlying).map { .cancel($0.flight) }
+      + debts.map { .incurDebt($0) } + [.tellRequest(.failed, byOperator: false)]
+  }
+}
+
+extension Mission.Leg {
+  /// Why a leg that has ended did not succeed.
+  func stopCause(_ side: Side) -> StopCause {
+    if case .failed(let failure) = status { return .flightFailed(side, failure) }
+    return .flightFailed(side, FlightFailure(code: .permanent, message: "the flight was cancelled"))
+  }
+}
+
+extension Mission.Ending {
+  init(_ findings: Mission.Findings, cause: StopCause?, generation: Generation, debts: [DebtNote]) {
+    self.init(
+      cause: cause,
+      generation: generation,
+      tasksLost: findings.tasksLost,
+      fence: findings.fence,
+      verification: findings.verification,
+      databaseReturn: findings.databaseReturn,
+      debts: debts
+    )
+  }
+}
