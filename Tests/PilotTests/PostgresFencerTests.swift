@@ -88,14 +88,20 @@ import Testing
     let count = Shared(0)
     var fencer = db.fencer()
     fencer.afterAction = { _ in
-      if count.change({ count in defer { count += 1 }; return count == cut }) { throw TimedOut() }
+      if count.change({ count in
+        defer { count += 1 }; return count == cut
+      }) {
+        throw TimedOut()
+      }
       // At no moment between two actions may both be let in.
       let east = try await db.accepts("east")
       let west = try await db.accepts("west")
       #expect(!(east && west))
     }
     let interrupted = fencer
-    let first = await outcome { try await interrupted.fence(db.order(to: "west", generation: 2), authority: .unlimited) }
+    let first = await outcome {
+      try await interrupted.fence(db.order(to: "west", generation: 2), authority: .unlimited)
+    }
     if cut < 7 { #expect(throws: StepError.self) { try first.get() } }
     _ = try await db.fencer().fence(db.order(to: "west", generation: 2), authority: .unlimited)
     #expect(try await db.accepts("east") == false)
@@ -106,7 +112,9 @@ import Testing
   @Test func aHammeringWriterIsShutOut() async throws {
     let db = try await FencedDatabase.make("fence-hammer")
     let setup = try await db.connect("east")
-    try await setup.perform { try $0.script("create table writes (who text, at timestamptz default clock_timestamp())") }
+    try await setup.perform {
+      try $0.script("create table writes (who text, at timestamptz default clock_timestamp())")
+    }
     let url = try await db.url(of: "east")
     let stop = Shared(false)
     try await withThrowingTaskGroup(of: Int.self) { group in
@@ -215,4 +223,3 @@ extension PostgresConnection {
     }
   }
 }
-

@@ -32,7 +32,8 @@ struct CredentialProbe {
     // A credential of somebody else would prove something about somebody else.
     guard configuration.user == role, configuration.database == database else {
       return .unknown(
-        reason: "the secret store's credential of cluster \(cluster) is for \(configuration.user ?? "nobody") on database "
+        reason:
+          "the secret store's credential of cluster \(cluster) is for \(configuration.user ?? "nobody") on database "
           + "\(configuration.database ?? "none"), not for \(role) on \(database)"
       )
     }

@@ -218,7 +218,8 @@ extension StepError {
     }
     switch error.kind {
     case .configuration, .misuse, .migration, .decoding: return .permanent
-    case .connectionFailed, .connectionLost, .commitOutcomeUnknown, .timeout, .cancelled, .poolExhausted, .closed, .server:
+    case .connectionFailed, .connectionLost, .commitOutcomeUnknown, .timeout, .cancelled, .poolExhausted, .closed,
+      .server:
       return .fenceFailed
     }
   }

@@ -6,11 +6,17 @@ public import Logging
 
 /// The waits of a ``PostgresFencer``.
 public struct PostgresFencerOptions: Hashable, Sendable {
-  /// How long connecting to the server may take, to administer it or to try a credential. 5 s.
+  /// How long connecting to the server may take, to administer it or to try a credential.
+  ///
+  /// 5 s.
   public var connectTimeout: Duration = .seconds(5)
-  /// How long one statement may take. 30 s.
+  /// How long one statement may take.
+  ///
+  /// 30 s.
   public var statementTimeout: Duration = .seconds(30)
-  /// How long a fence waits for another fence of the same database. 10 s.
+  /// How long a fence waits for another fence of the same database.
+  ///
+  /// 10 s.
   public var lockTimeout: Duration = .seconds(10)
 
   /// Takes the defaults.
@@ -86,7 +92,10 @@ public struct PostgresFencer: DatabaseFencer {
       case .giveUp(let failure): throw StepError(failure.code, failure.message)
       default:
         try authority.check()
-        logger.debug("fence", metadata: ["database": "\(fence.order.database.name)", "action": "\(fence.phase.rawValue)"])
+        logger.debug(
+          "fence",
+          metadata: ["database": "\(fence.order.database.name)", "action": "\(fence.phase.rawValue)"]
+        )
         event = await perform(action, of: fence.order, connection)
         if let afterAction { try await interrupt(afterAction, action) }
       }

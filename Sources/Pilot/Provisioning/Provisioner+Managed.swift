@@ -91,7 +91,10 @@ extension Provisioner {
     _ body: (isolated PostgresConnection) throws -> Value
   ) throws -> Value {
     // The session's lock ends with the session, which ends with the caller.
-    try connection.execute("select pg_advisory_lock(hashtextextended('swift-failover provision ' || $1, 0))", [database.name])
+    try connection.execute(
+      "select pg_advisory_lock(hashtextextended('swift-failover provision ' || $1, 0))",
+      [database.name]
+    )
     return try body(connection)
   }
 

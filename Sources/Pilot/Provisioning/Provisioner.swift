@@ -96,7 +96,9 @@ public struct Provisioner: Sendable {
   ) async throws(StepError) -> ProvisionReport {
     guard let database = deployment.database else { return ProvisionReport() }
     guard let role = database.role(of: active) else {
-      throw .permanent("deployment \(deployment.name) has no login role for cluster \(active); name one under database.roles")
+      throw .permanent(
+        "deployment \(deployment.name) has no login role for cluster \(active); name one under database.roles"
+      )
     }
     let clash = Set(database.roles.map(\.role)).intersection(
       [database.ownerRole, database.appRole, database.terminatorRole]
@@ -105,7 +107,8 @@ public struct Provisioner: Sendable {
       throw .permanent("the clusters of deployment \(deployment.name) must each have a login role of their own")
     }
     // PostgreSQL cuts longer names off, and two of them could become one.
-    for name in [database.name, database.appRole, database.ownerRole, database.terminatorRole] + database.roles.map(\.role)
+    for name in [database.name, database.appRole, database.ownerRole, database.terminatorRole]
+      + database.roles.map(\.role)
     where name.utf8.count > Self.longestName {
       throw .permanent("'\(name)' is longer than PostgreSQL's \(Self.longestName) bytes")
     }

@@ -29,7 +29,9 @@ extension SecretStore {
 
 /// A secret value; printing it shows nothing of it.
 public struct Secret: Hashable, Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
-  /// The value. **Do not print it.**
+  /// The value.
+  ///
+  /// **Do not print it.**
   public let value: String
 
   /// Wraps a value.
@@ -92,6 +94,9 @@ public struct SecretPath: Hashable, Sendable, CustomStringConvertible {
   /// The longest path.
   static let longestPath = 512
 
+  /// Whether a text could be a part of a path.
+  static func isPart(_ text: String) -> Bool { isValid(text[...]) }
+
   private static func isValid(_ part: Substring) -> Bool {
     guard let first = part.utf8.first, part.utf8.count <= longestPart else { return false }
     return isWord(first) && part.utf8.allSatisfy { isWord($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: ".") }
@@ -99,7 +104,8 @@ public struct SecretPath: Hashable, Sendable, CustomStringConvertible {
 
   private static func isWord(_ byte: UInt8) -> Bool {
     switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"),
       UInt8(ascii: "_"):
       true
     default: false

@@ -26,11 +26,17 @@ public struct StepError: Error, Hashable, Sendable, CustomStringConvertible {
 
   /// The refusal of a caller whose generation is older than one that was seen before.
   public static func stale(_ deployment: DeploymentName, given: Generation, seen: Generation) -> StepError {
-    StepError(.staleGeneration, "deployment \(deployment) is held by generation \(seen); generation \(given) is too late")
+    StepError(
+      .staleGeneration,
+      "deployment \(deployment) is held by generation \(seen); generation \(given) is too late"
+    )
   }
 
   /// The refusal of a caller whose lease is over: it must stop and touch nothing.
-  public static let leaseOver = StepError(.transient, "the lease of this flight is over; another Pilot may fly it by now")
+  public static let leaseOver = StepError(
+    .transient,
+    "the lease of this flight is over; another Pilot may fly it by now"
+  )
 
   /// The code and the message.
   public var description: String { "\(code.rawValue): \(message)" }

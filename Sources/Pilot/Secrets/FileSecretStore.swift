@@ -20,7 +20,9 @@ public struct FileSecretStore: SecretStore {
 
   private let logger: Logger
 
-  /// The name of the key's file. It begins with a dot, which no path of a secret does.
+  /// The name of the key's file.
+  ///
+  /// It begins with a dot, which no path of a secret does.
   private static let keyName = ".digest-key"
   /// As long as the digest: more adds nothing.
   private static let keyLength = 32
@@ -92,7 +94,10 @@ public struct FileSecretStore: SecretStore {
 
   private func checked(_ bytes: [UInt8]) throws(SecretStoreError) -> SymmetricKey {
     guard bytes.count == Self.keyLength else {
-      throw .unavailable(path: directory, reason: "its key of digests is damaged; restore \(Self.keyName) from a backup")
+      throw .unavailable(
+        path: directory,
+        reason: "its key of digests is damaged; restore \(Self.keyName) from a backup"
+      )
     }
     return SymmetricKey(data: bytes)
   }

@@ -9,7 +9,9 @@ internal import FailoverCore
 #endif
 
 extension Timestamp {
-  /// The time of this machine, for records and receipts. Nothing is decided by it.
+  /// The time of this machine, for records and receipts.
+  ///
+  /// Nothing is decided by it.
   static var now: Timestamp {
     var time = timespec()
     _ = unsafe clock_gettime(CLOCK_REALTIME, &time)

@@ -90,6 +90,27 @@ enum Files {
     }
   }
 
+  /// The last bytes of a file, at most `limit`.
+  static func readEnd(of path: String, limit: Int) throws(SystemError) -> [UInt8] {
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+    guard descriptor >= 0 else { throw SystemError("open \(path)") }
+    defer { closeDescriptor(descriptor) }
+    let size = lseek(descriptor, 0, SEEK_END)
+    guard size >= 0, lseek(descriptor, max(0, size - limit), SEEK_SET) >= 0 else { throw SystemError("read \(path)") }
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 16_384)
+    while bytes.count < limit {
+      let count = read(descriptor, &buffer, min(buffer.count, limit - bytes.count))
+      if count == 0 { break }
+      guard count > 0 else {
+        if errno == EINTR { continue }
+        throw SystemError("read \(path)")
+      }
+      bytes += buffer[..<count]
+    }
+    return bytes
+  }
+
   /// Replaces a file so that a reader, and a crash, sees the old content or the new one, never a piece.
   static func write(_ bytes: some Collection<UInt8>, to path: String) throws(SystemError) {
     let folder = parent(of: path)
