@@ -85,8 +85,10 @@ public struct PostgresConfiguration: Hashable, Sendable {
 
   /// The same server and settings, but another user.
   ///
-  /// - Parameter password: The user's password; nil leaves it to libpq's environment and password file. Client keys and other
-  ///   credentials of the former user are not kept.
+  /// - Parameters:
+  ///   - user: The user.
+  ///   - password: The user's password; nil leaves it to libpq's environment and password file. Client keys and other
+  ///     credentials of the former user are not kept.
   public func with(user: String, password: String?) -> PostgresConfiguration {
     var copy = self
     copy.options["user"] = user

@@ -41,7 +41,9 @@ import Testing
       try await group.waitForAll()
     }
     var log: [FlightID: [FlightReport]] = [:]
-    for event in try await test.deck.events(after: 0, limit: 10_000) { log[event.flight, default: []].append(event.report) }
+    for event in try await test.deck.events(after: 0, limit: 10_000) {
+      log[event.flight, default: []].append(event.report)
+    }
     for order in orders {
       let stored = try await test.status(order.id).projection
       var checker = LinearizationChecker(
@@ -274,7 +276,9 @@ struct LinearizationChecker {
       if let limit, operation.start > limit { break }
       limit = min(limit ?? operation.end, operation.end)
       var next = machine
-      guard let reports = Self.apply(operation.kind, to: &next), log[reported...].starts(with: reports) else { continue }
+      guard let reports = Self.apply(operation.kind, to: &next), log[reported...].starts(with: reports) else {
+        continue
+      }
       var nextDone = done
       nextDone[index / 64] |= 1 << (index % 64)
       if search(next, done: nextDone, left: left - 1, reported: reported + reports.count) { return true }
@@ -303,7 +307,11 @@ struct LinearizationChecker {
     do throws(IllegalTransition) {
       let reaction = try machine.apply(event, at: now)
       guard !reaction.isIgnored else { return nil }
-      return reaction.actions.map { action in switch action { case .report(let report): report } }
+      return reaction.actions.map { action in
+        switch action {
+        case .report(let report): report
+        }
+      }
     } catch {
       return nil
     }

@@ -94,7 +94,11 @@ extension Flight {
     let before = phase
     do throws(IllegalTransition) {
       let reaction = try apply(call.event, at: now)
-      let reports = reaction.actions.map { action in switch action { case .report(let report): report } }
+      let reports = reaction.actions.map { action in
+        switch action {
+        case .report(let report): report
+        }
+      }
       return (answer(call, reaction, before), reports)
     } catch {
       return (.illegal(error), [])

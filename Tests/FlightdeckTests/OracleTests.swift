@@ -184,7 +184,9 @@ private struct RandomHistory {
   /// Compares what was reported, flight by flight.
   func matchesLog() async throws {
     var log: [FlightID: [FlightReport]] = [:]
-    for event in try await test.deck.events(after: 0, limit: 10_000) { log[event.flight, default: []].append(event.report) }
+    for event in try await test.deck.events(after: 0, limit: 10_000) {
+      log[event.flight, default: []].append(event.report)
+    }
     #expect(log == reports.filter { !$0.value.isEmpty })
   }
 }

@@ -34,7 +34,7 @@ import Testing
       #expect(error?.kind == .cancelled)
       #expect(error?.statement == "select pg_sleep(60)")
       #expect(error?.isTransient == false)
-      #expect(delay < .seconds(2))
+      #expect(delay < .seconds(8))
       let rows = try await db.query("select $1::bigint", [1])
       #expect(try rows[0].decode(0, as: Int.self) == 1)
     }
@@ -45,7 +45,7 @@ import Testing
     let watcher = try await TestServer.connect()
     let (error, delay) = try await cancelled(db, watcher) { db in try await db.execute("select pg_sleep(60)") }
     #expect(error?.kind == .cancelled)
-    #expect(delay < .seconds(3))
+    #expect(delay < .seconds(8))
     #expect(await db.isOpen)
   }
 
@@ -82,7 +82,7 @@ import Testing
       }
     }
     #expect(error?.kind == .cancelled)
-    #expect(delay < .seconds(4))
+    #expect(delay < .seconds(8))
     #expect(await db.isOpen)
     #expect(try await db.query("select 1").count == 1)
   }
@@ -110,7 +110,7 @@ import Testing
     let error = await postgresError { try await db.execute("select pg_sleep(60)", timeout: .milliseconds(50)) }
     #expect(error?.kind == .timeout)
     #expect(error?.isTransient == true)
-    #expect(ContinuousClock.now - begin < .seconds(3))
+    #expect(ContinuousClock.now - begin < .seconds(8))
     #expect(try await db.query("select 1").count == 1)
   }
 
@@ -150,7 +150,7 @@ import Testing
     }
     let error = await postgresError { try await db.execute("select 1") }
     #expect(error?.kind == .connectionLost)
-    #expect(error?.sqlState == .idleInTransactionSessionTimeout)
+    #expect(error?.sqlState == .idleInTransactionSessionTimeout, "\(error as Any)")
   }
 
   // MARK: Servers that never answer
@@ -163,7 +163,7 @@ import Testing
     let begin = ContinuousClock.now
     let error = await postgresError { _ = try await PostgresConnection.connect(configuration) }
     #expect(error?.kind == .connectionFailed)
-    #expect(ContinuousClock.now - begin < .seconds(3))
+    #expect(ContinuousClock.now - begin < .seconds(8))
   }
 
   @Test(arguments: [BlackHole.Family.unix, .loopback])
@@ -174,7 +174,7 @@ import Testing
     let begin = ContinuousClock.now
     task.cancel()
     #expect(await task.value?.kind == .cancelled)
-    #expect(ContinuousClock.now - begin < .seconds(3))
+    #expect(ContinuousClock.now - begin < .seconds(8))
   }
 }
 

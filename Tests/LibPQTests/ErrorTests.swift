@@ -108,6 +108,17 @@ import Testing
     #expect(await db.isOpen == false)
   }
 
+  @Test func `the server's reason is kept even if it came while nothing was under way`() async throws {
+    let db = try await TestServer.connect()
+    let killer = try await TestServer.connect()
+    let pid = await db.backendProcessID
+    async let error = postgresError { _ = try await db.waitForNotification(timeout: .seconds(60)) }
+    try await killer.execute("select pg_terminate_backend($1)", [pid])
+    #expect(await error?.kind == .connectionLost)
+    #expect(await error?.sqlState == .adminShutdown)
+    #expect(await error?.message == "terminating connection due to administrator command")
+  }
+
   @Test func `a closed connection says so`() async throws {
     let db = try await TestServer.connect()
     await db.close()

@@ -143,6 +143,86 @@ import Testing
     }
   }
 
+  @Test func `whatever comes first is inside the transaction`() async throws {
+    let db = try await table()
+    let firsts: [@Sendable (isolated PostgresConnection) throws -> Void] = [
+      { db in try db.execute("update t set n = n + 1") },
+      { db in try db.execute("update t set n = n + $1", [1]) },
+      { db in try db.execute("update t set n = n + $1", [1], preparation: .never) },
+      { db in try db.script("update t set n = n + 1") },
+      { db in try db.pipeline { $0.add("update t set n = n + $1", [1]) }.check() },
+      { db in _ = try db.savepoint { db throws(PostgresError) in try db.execute("update t set n = n + 1") } },
+    ]
+    try await db.perform { db throws in
+      for first in firsts {
+        #expect(throws: Refused.self) {
+          try db.transaction { db in
+            let before = try db.query("select pg_current_xact_id_if_assigned() is null", preparation: .never)
+            #expect(try before[0].decode(0, as: Bool.self))
+            throw Refused()
+          }
+        }
+        #expect(throws: Refused.self) {
+          try db.transaction { db in
+            try first(db)
+            let isOpenOnServer = db.handle.hasTransaction
+            #expect(isOpenOnServer)
+            throw Refused()
+          }
+        }
+        #expect(try sum(db) == 0)
+        try db.transaction { db in try first(db) }
+        #expect(try sum(db) == 2)
+        try db.execute("update t set n = 0")
+      }
+    }
+  }
+
+  @Test func `a begin that the server refuses is the error of the first statement, and leaves no transaction`()
+    async throws
+  {
+    let db = try await table()
+    try await db.perform { db throws in
+      db.pendingBegin = "begin isolation level nonsense"
+      let error = #expect(throws: PostgresError.self) { try db.execute("update t set n = $1", [1]) }
+      #expect(error?.kind == .server(.syntaxError))
+      #expect(error?.statement == "begin isolation level nonsense")
+      #expect(db.isInTransaction == false)
+      #expect(try sum(db) == 0)
+    }
+  }
+
+  @Test func `a transaction in which nothing is done sends nothing`() async throws {
+    let db = try await table()
+    try await db.perform { db throws in
+      try db.transaction { db in
+        #expect(db.isInTransaction == true)
+        let isOpenOnServer = db.handle.hasTransaction
+        #expect(!isOpenOnServer)
+      }
+      #expect(throws: Refused.self) { try db.transaction { _ in throw Refused() } }
+      #expect(db.isInTransaction == false)
+    }
+  }
+
+  @Test func `a first statement that is cancelled or fails leaves a transaction that is rolled back`() async throws {
+    let db = try await table()
+    try await db.perform { db throws in
+      let late = #expect(throws: PostgresError.self) {
+        try db.transaction { db in try db.execute("select pg_sleep(60)", timeout: .milliseconds(50)) }
+      }
+      #expect(late?.kind == .timeout)
+      let failed = #expect(throws: PostgresError.self) {
+        try db.transaction { db in try db.execute("insert into t values ($1, 1)", [1]) }
+      }
+      #expect(failed?.kind == .server(.uniqueViolation))
+      #expect(failed?.statement == "insert into t values ($1, 1)")
+      #expect(db.isOpen == true)
+      #expect(db.isInTransaction == false)
+      #expect(try sum(db) == 0)
+    }
+  }
+
   @Test func `a serialization failure is tried again`() async throws {
     let configuration = try await TestServer.makeDatabase()
     let one = try await PostgresConnection.connect(configuration)

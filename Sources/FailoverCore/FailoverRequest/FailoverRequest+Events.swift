@@ -10,12 +10,13 @@ extension FailoverRequest {
     Transition(.pending, .hold, .pending),
     Transition(.pending, .resume, .pending),
     Transition(.pending, .cancel, .cancelled),
+    Transition(.pending, .missionEnded, .pending, .failed),
 
-    Transition(.inProgress, .admit, .inProgress, .failed, .cancelled, .succeeded),
+    Transition(.inProgress, .admit, .inProgress),
     Transition(.inProgress, .missionEnded, .inProgress, .succeeded, .failed, .cancelled),
     Transition(.inProgress, .hold, .inProgress),
     Transition(.inProgress, .resume, .inProgress),
-    Transition(.inProgress, .cancel, .inProgress, .cancelled),
+    Transition(.inProgress, .cancel, .inProgress),
 
     Transition(.failed, .retry, .inProgress),
   ]
@@ -58,19 +59,34 @@ extension FailoverRequest {
         free -= 1
         actions.append(.admit(mission(of: entry)))
       }
+      if actions.isEmpty, counts.flying == 0 { actions = skipWhatWaitsForEver(inWave: wave) }
     }
     return actions.isEmpty ? .ignored(.early) : .acted(actions)
   }
 
   /// Skips what depends on a deployment that ended without having moved, and what depends on that in turn.
   private mutating func skipWhatCannotMove() -> [Action] {
+    let unmoved = Set(entries.lazy.filter { $0.status.hasEnded && !$0.status.hasMoved }.map(\.deployment))
+    return skip(entries.indices, dependingOn: unmoved)
+  }
+
+  /// Nothing flies and nothing can begin: what still waits in this wave waits for a circle or for a later wave, for ever.
+  ///
+  /// Planning refuses such dependencies; the request ends even if one got through.
+  private mutating func skipWhatWaitsForEver(inWave wave: Int?) -> [Action] {
+    let unmoved = Set(entries.lazy.filter { !$0.status.hasMoved }.map(\.deployment))
+    return skip(entries.indices.filter { entries[$0].wave == wave }, dependingOn: unmoved)
+  }
+
+  /// Skips those that wait and depend on one of `blockers`.
+  private mutating func skip(
+    _ candidates: some Sequence<Int>,
+    dependingOn blockers: Set<DeploymentName>
+  ) -> [Action] {
     var actions: [Action] = []
     // The missions answer by ending as skipped, which comes back as an event; until then they count as flying.
-    for index in entries.indices where entries[index].status == .waiting {
-      let blocker = entries[index].dependsOn.first { name in
-        entries.contains { $0.deployment == name && $0.status.hasEnded && !$0.status.hasMoved }
-      }
-      guard let blocker else { continue }
+    for index in candidates where entries[index].status == .waiting {
+      guard let blocker = entries[index].dependsOn.first(where: blockers.contains) else { continue }
       entries[index].status = .flying
       entries[index].blockedBy = blocker
       actions.append(.skip(mission(of: entries[index]), because: blocker))
@@ -87,7 +103,10 @@ extension FailoverRequest {
       throw illegal(.missionEnded, "\(mission) is not a mission of this request")
     }
     if phase.isTerminal { return .ignored(.terminal) }
-    guard phase == .inProgress else { throw illegal(.missionEnded, "no mission has begun") }
+    // A mission can be called off on its own before the request begins; it cannot end in another way.
+    guard phase == .inProgress || outcome == .cancelled || outcome == .skipped else {
+      throw illegal(.missionEnded, "no mission has begun")
+    }
     guard mission.attempt == entries[index].attempt else { return .ignored(.stale) }
     guard !entries[index].status.hasEnded else { return .ignored(.duplicate) }
     entries[index].status = .ended(outcome)

@@ -136,7 +136,7 @@ extension Flight {
     if !forgiven { takeovers += 1 }
     if cancelRequested { return end(.cancelled) }
     guard takeovers < limits.takeovers else {
-      let message = "\(takeovers) Pilots in a row lost this flight; look at their logs before it is flown again"
+      let message = "\(takeovers) Pilots lost this flight; look at their logs before it is flown again"
       return end(.failed(FlightFailure(code: .takeoversExhausted, step: nextStep?.kind, message: message)))
     }
     state = .queued(notBefore: now)

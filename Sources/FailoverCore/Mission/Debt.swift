@@ -44,6 +44,15 @@ public struct Debt: StateMachine {
     self.phase = note.abandoned ? .abandoned : .open
   }
 
+  /// The direction of the flights that pay a debt on this side: a source is cleaned as after a forced move, a destination
+  /// as in a rollback.
+  public static func direction(of side: Side) -> Direction {
+    switch side {
+    case .source: .forward
+    case .destination: .rollback
+    }
+  }
+
   /// The phase of a debt that was just incurred.
   public static var initialPhase: Phase { .open }
 
@@ -51,7 +60,7 @@ public struct Debt: StateMachine {
   public enum Event: MachineEvent {
     /// A cluster reports about a flight.
     case flight(FlightID, FlightReport)
-    /// The cleaner, or an operator, wants it paid.
+    /// The cleaner, or an operator, wants it paid; only a debt of a deployment that was verified elsewhere can be.
     case pay
     /// An operator writes it off.
     case abandon(reason: String)
@@ -116,6 +125,15 @@ public struct Debt: StateMachine {
       return .acted([])
     case .pay:
       guard payingFlight == nil else { return .ignored(.duplicate) }
+      guard note.mayBePaidAlone else {
+        throw IllegalTransition(
+          machine: "debt of \(mission) on \(note.cluster)",
+          phase: phase.rawValue,
+          event: event.kind.rawValue,
+          reason: "nothing proves that \(mission.deployment) runs elsewhere, so nothing of it is deleted; "
+            + "fly it again with 'failoverctl retry', or abandon the debt"
+        )
+      }
       flights += 1
       // Both plans do the same: remove the deployment, its secrets, its namespace.
       let (direction, plan): (Direction, FlightPlanKind) =

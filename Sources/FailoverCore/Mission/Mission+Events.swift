@@ -64,7 +64,7 @@ extension Mission {
     case .rollingBack(let retreat):
       switch retreat.stage {
       case .settling: return .acted(launchRollback(retreat, at: now))
-      case .flying: return .acted(giveUp(retreat, because: .deadline(.rollingBack)))
+      case .flying: return .acted(stopRollback(retreat, because: .deadline(.rollingBack)))
       }
     case .pending, .succeeded, .failed, .cancelled, .rolledBack, .skipped: return .ignored(.early)
     }
@@ -113,8 +113,7 @@ extension Mission {
       return .acted([])
     case .draining(var move):
       mode = .forced
-      var actions: [Action] = []
-      if move.source.isFlying { actions.append(.cancel(move.source.flight)) }
+      var actions = callOff([move.source])
       move.findings.tasksLost = move.findings.tasksRunning
       move.source = Leg(flight: move.source.flight.next, plan: .forced)
       move.held = nil
@@ -122,7 +121,7 @@ extension Mission {
       if move.destination.isFlying {
         actions.append(.grant(move.destination.flight, .sourceDrained))
       } else {
-        actions.append(relaunch(&move.destination, move.generation, clearances: [.sourceDrained]))
+        actions += relaunch(&move.destination, move.generation, clearances: [.sourceDrained])
       }
       enter(.fencing, move, at: now)
       return .acted(actions)
@@ -141,23 +140,24 @@ extension Mission {
       var actions: [Action] = []
       let isDrained = phase != .draining && move.destination.plan == .controlled
       if !move.destination.isFlying {
-        actions.append(relaunch(&move.destination, move.generation, clearances: isDrained ? [.sourceDrained] : []))
+        actions += relaunch(&move.destination, move.generation, clearances: isDrained ? [.sourceDrained] : [])
       }
       // A drained source that lost its flight needs another one only for the clean-up, which launches it then.
       if state.isDraining, !move.source.isFlying {
-        actions.append(relaunch(&move.source, move.generation, clearances: []))
+        actions += relaunch(&move.source, move.generation, clearances: [])
       }
       enter(phase, move, at: now)
       return .acted(actions)
     case .cleaning(var commitment):
       guard commitment.held != nil else { throw illegal(.retry, "its clean-up is under way") }
       commitment.held = nil
+      commitment.deadline = now + order.allowance(.forced, .source)
+      defer { state = .cleaning(commitment) }
+      // A flight that is only late is not flown twice at once; its clearance is repeated, in case that was lost.
+      if commitment.source.isFlying { return .acted([.grant(commitment.source.flight, .destinationVerified)]) }
       // The source is drained and fenced by now: what is left of its plan is the forced one.
       commitment.source.plan = .forced
-      let action = relaunch(&commitment.source, commitment.generation, clearances: [.destinationVerified])
-      commitment.deadline = now + order.allowance(.forced, .source)
-      state = .cleaning(commitment)
-      return .acted([action])
+      return .acted(relaunch(&commitment.source, commitment.generation, clearances: [.destinationVerified]))
     case .pending, .window, .rollingBack: throw illegal(.retry, "only a held mission is flown again")
     case .succeeded, .failed, .cancelled, .rolledBack, .skipped:
       throw illegal(.retry, "it has ended; 'failoverctl retry' of its request flies failed missions again")
@@ -177,6 +177,7 @@ extension Mission {
   private mutating func abandon(reason: String) throws(IllegalTransition) -> Reaction<Action> {
     switch state {
     case .cleaning(let commitment):
+      if commitment.source.status == .succeeded { return .acted(succeed(commitment, debts: [])) }
       let note = DebtNote(
         side: .source,
         cluster: order.source,
@@ -185,12 +186,11 @@ extension Mission {
         mayBePaidAlone: false,
         abandoned: true
       )
-      let calls = commitment.source.isFlying ? [Action.cancel(commitment.source.flight)] : []
-      return .acted(calls + succeed(commitment, debts: [note]))
+      return .acted(callOff([commitment.source]) + succeed(commitment, debts: [note]))
     case .draining(let move), .fencing(let move), .promoting(let move):
       guard move.held != nil else { throw illegal(.abandon, "it is under way; cancel it, or roll it back") }
       return .acted(fail(move, because: .operatorAsked(reason: reason)))
-    case .rollingBack(let retreat): return .acted(giveUp(retreat, because: .operatorAsked(reason: reason)))
+    case .rollingBack(let retreat): return .acted(stopRollback(retreat, because: .operatorAsked(reason: reason)))
     case .pending: throw illegal(.abandon, "nothing was done yet; cancel it instead")
     case .window: throw illegal(.abandon, "its commit window is open; commit it, or roll it back")
     case .succeeded, .failed, .cancelled, .rolledBack, .skipped:

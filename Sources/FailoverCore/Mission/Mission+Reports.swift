@@ -68,17 +68,16 @@ extension Mission {
     at now: Timestamp
   ) throws(IllegalTransition) -> Reaction<Action> {
     var move = move
+    // Who earns something flies, even if it was given up as not delivered.
+    if (flight.side == .source ? move.source : move.destination).mayFly { setLeg(&move, flight.side, .flying) }
     switch (evidence, flight.side) {
     case (.drained(let tasksLost), .source):
       guard case .draining = state else { return .ignored(.duplicate) }
       move.findings.tasksRunning = []
       move.findings.tasksLost = tasksLost
       var actions: [Action] = []
-      if move.destination.isFlying {
-        actions.append(.grant(move.destination.flight, .sourceDrained))
-      } else if move.held == nil {
-        actions.append(relaunch(&move.destination, move.generation, clearances: [.sourceDrained]))
-      }
+      // A destination that failed holds the mission; the retry gives its next flight the clearance.
+      if move.destination.isFlying { actions.append(.grant(move.destination.flight, .sourceDrained)) }
       enter(.fencing, move, at: now, keepHeld: true)
       return .acted(actions)
     case (.fenced(let receipt), .destination):
@@ -153,6 +152,7 @@ extension Mission {
       let failure = report.failure ?? FlightFailure(code: .permanent, message: "the clean-up flight was cancelled")
       return .acted(cleanupFailed(commitment, .flightFailed(.source, failure)))
     }
+    commitment.held = nil
     state = .cleaning(commitment)
     return .acted(commitment.destination.isFlying ? [] : succeed(commitment, debts: []))
   }
@@ -173,6 +173,8 @@ extension Mission {
     case .stepDone(_, let evidence):
       switch evidence {
       case .fenced(let receipt)? where retreat.stage == .settling:
+        guard flight.side == .destination else { throw illegal(.databaseFenced, "this flight cannot have earned it") }
+        guard receipt.generation.next == retreat.generation else { return .ignored(.stale) }
         // The forward flight got through its fence before it was stopped: the database has moved.
         guard retreat.findings.fence == nil else { return .ignored(.duplicate) }
         retreat.findings.fence = receipt

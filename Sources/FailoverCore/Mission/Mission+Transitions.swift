@@ -55,7 +55,7 @@ extension Mission {
     Transition(.rollingBack, .flightSucceeded, .rolledBack, .rollingBack, .failed),
     Transition(.rollingBack, .flightFailed, .failed, .rolledBack, .rollingBack),
     Transition(.rollingBack, .flightCancelled, .rollingBack, .rolledBack, .failed),
-    Transition(.rollingBack, .tick, .rollingBack, .failed),
-    Transition(.rollingBack, .abandon, .failed),
+    Transition(.rollingBack, .tick, .rollingBack, .failed, .rolledBack),
+    Transition(.rollingBack, .abandon, .failed, .rolledBack),
   ]
 }

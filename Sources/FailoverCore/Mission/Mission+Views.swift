@@ -56,6 +56,9 @@ extension Mission {
   /// The receipt of the database's hand-over, once it happened.
   public var fenceReceipt: FenceReceipt? { findings?.fence ?? ending?.fence }
 
+  /// The destination's verification, once it happened: the proof without which nothing of the source is deleted.
+  public var verification: Verification? { findings?.verification ?? ending?.verification }
+
   /// The newest generation that the mission uses, or nil if it has not begun.
   public var generation: Generation? {
     switch state {

@@ -51,12 +51,16 @@ extension Mission {
   }
 
   /// Flies a leg again, as a new flight.
-  func relaunch(_ leg: inout Leg, _ generation: Generation, clearances: [Clearance]) -> Action {
+  func relaunch(_ leg: inout Leg, _ generation: Generation, clearances: [Clearance]) -> [Action] {
+    let calls = callOff([leg])
     leg = Leg(flight: leg.flight.next, plan: leg.plan)
-    return .launch(
-      FlightAssignment(id: leg.flight, plan: leg.plan, generation: generation, clearances: clearances)
-    )
+    return calls + [
+      .launch(FlightAssignment(id: leg.flight, plan: leg.plan, generation: generation, clearances: clearances))
+    ]
   }
+
+  /// Calls off what may still fly.
+  func callOff(_ legs: [Leg]) -> [Action] { legs.filter(\.mayFly).map { .cancel($0.flight) } }
 
   /// Lets the source be deleted: from here on there is no way back but another failover.
   mutating func passPointOfNoReturn(_ move: Move, at now: Timestamp) -> [Action] {
@@ -70,13 +74,17 @@ extension Mission {
     defer { state = .cleaning(commitment) }
     guard commitment.source.isFlying else {
       commitment.source.plan = .forced
-      return [relaunch(&commitment.source, commitment.generation, clearances: [.destinationVerified])]
+      return relaunch(&commitment.source, commitment.generation, clearances: [.destinationVerified])
     }
     return [.grant(commitment.source.flight, .destinationVerified)]
   }
 
+  /// The clean-up did not end in time.
+  ///
+  /// A source that is gone is all that the mission wants: the destination's flight has taken every step by now.
   mutating func cleanupOverdue(_ commitment: Commitment) -> [Action] {
-    cleanupFailed(commitment, .deadline(.pendingCleanup))
+    if commitment.source.status == .succeeded { return succeed(commitment, debts: []) }
+    return cleanupFailed(commitment, .deadline(.pendingCleanup))
   }
 
   /// The source could not be cleaned: a forced mission succeeds with the debt on record, a controlled one waits.
@@ -142,10 +150,10 @@ extension Mission {
       findings: move.findings,
       deadline: now + Defaults.settleTimeout
     )
-    let flying = [move.source, move.destination].filter(\.isFlying)
-    guard !flying.isEmpty else { return launchRollback(retreat, at: now) }
+    let calls = callOff([move.source, move.destination])
+    guard move.source.isFlying || move.destination.isFlying else { return calls + launchRollback(retreat, at: now) }
     state = .rollingBack(retreat)
-    return flying.map { .cancel($0.flight) }
+    return calls
   }
 
   /// Launches the rollback pair.
@@ -177,18 +185,35 @@ extension Mission {
     guard retreat.source.status == .succeeded else {
       return giveUp(retreat, because: retreat.source.stopCause(.source))
     }
-    var debts: [DebtNote] = []
-    if retreat.destination.status != .succeeded {
-      debts.append(
-        DebtNote(
-          side: .destination,
-          cluster: order.destination,
-          reason: retreat.destination.stopCause(.destination).description,
-          payingFlight: nil,
-          mayBePaidAlone: true
-        )
-      )
+    if retreat.destination.status == .succeeded { return rolledBack(retreat, debts: []) }
+    return rolledBack(
+      retreat,
+      debts: [destinationDebt(retreat, retreat.destination.stopCause(.destination).description)]
+    )
+  }
+
+  /// The way back took too long, or an operator waits for it no longer.
+  mutating func stopRollback(_ retreat: Retreat, because cause: StopCause) -> [Action] {
+    guard retreat.stage == .flying, retreat.source.status == .succeeded else {
+      return giveUp(retreat, because: cause)
     }
+    // The source runs and was verified: all that is missing is the destination's clean-up.
+    let note = destinationDebt(retreat, cause.description, abandoned: cause.isOperators)
+    return (note.abandoned ? callOff([retreat.destination]) : []) + rolledBack(retreat, debts: [note])
+  }
+
+  private func destinationDebt(_ retreat: Retreat, _ reason: String, abandoned: Bool = false) -> DebtNote {
+    DebtNote(
+      side: .destination,
+      cluster: order.destination,
+      reason: reason,
+      payingFlight: retreat.destination.isFlying && !abandoned ? retreat.destination.flight : nil,
+      mayBePaidAlone: true,
+      abandoned: abandoned
+    )
+  }
+
+  private mutating func rolledBack(_ retreat: Retreat, debts: [DebtNote]) -> [Action] {
     state = .rolledBack(
       Ending(retreat.findings, cause: retreat.cause, generation: retreat.generation, debts: debts)
     )
@@ -210,7 +235,7 @@ extension Mission {
       )
     }
     state = .failed(Ending(retreat.findings, cause: retreat.cause, generation: retreat.generation, debts: debts))
-    return legs.filter(\.1.isFlying).map { .cancel($0.1.flight) } + debts.map { .incurDebt($0) }
+    return callOff(legs.map(\.1)) + debts.map { .incurDebt($0) }
       + [.tellRequest(.failed, byOperator: false)]
   }
 
@@ -226,8 +251,8 @@ extension Mission {
       )
     }
     state = .failed(Ending(move.findings, cause: move.held ?? cause, generation: move.generation, debts: debts))
-    return [move.source, move.destination].filter(\.isFlying).map { .cancel($0.flight) }
-      + debts.map { .incurDebt($0) } + [.tellRequest(.failed, byOperator: false)]
+    return callOff([move.source, move.destination]) + debts.map { .incurDebt($0) }
+      + [.tellRequest(.failed, byOperator: false)]
   }
 }
 

@@ -50,6 +50,11 @@ public struct Mission: StateMachine {
     }
 
     var isFlying: Bool { status == .flying }
+
+    /// Whether its cluster may fly it: one that was given up because no answer came may have been delivered all the same.
+    var mayFly: Bool {
+      if case .failed(let failure) = status { failure.code == .notDelivered } else { isFlying }
+    }
   }
 
   /// What the mission learned on its way; it goes into the record of its end.

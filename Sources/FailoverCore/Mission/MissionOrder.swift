@@ -149,7 +149,8 @@ public struct DebtNote: Hashable, Codable, Sendable {
   public let reason: String
   /// The flight that pays the debt when it succeeds, or nil if nothing is under way.
   public let payingFlight: FlightID?
-  /// Whether it may be paid without an operator: only where the deployment was verified to run elsewhere.
+  /// Whether the deployment was verified to run elsewhere, so that what was left here may be deleted, without an operator
+  /// too.
   public let mayBePaidAlone: Bool
   /// Whether an operator has already written it off.
   public let abandoned: Bool
@@ -169,5 +170,24 @@ public struct DebtNote: Hashable, Codable, Sendable {
     self.payingFlight = payingFlight
     self.mayBePaidAlone = mayBePaidAlone
     self.abandoned = abandoned
+  }
+}
+
+extension MissionOrder {
+  /// The same order under another identifier: a new try.
+  public func numbered(_ id: MissionID) -> MissionOrder {
+    MissionOrder(
+      id: id,
+      deployment: deployment,
+      source: source,
+      destination: destination,
+      mode: mode,
+      drainTimeoutPolicy: drainTimeoutPolicy,
+      failurePolicy: failurePolicy,
+      drainTimeout: drainTimeout,
+      stepTimeout: stepTimeout,
+      commitWindow: commitWindow,
+      cleanupGrace: cleanupGrace
+    )
   }
 }

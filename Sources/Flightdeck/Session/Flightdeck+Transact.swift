@@ -15,7 +15,7 @@ enum Access {
 }
 
 extension Flightdeck {
-  private static let pinned: SQL = """
+  static let pinned: SQL = """
     select set_config('search_path', $1, true), set_config('plan_cache_mode', 'force_generic_plan', true),
       set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
       set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),

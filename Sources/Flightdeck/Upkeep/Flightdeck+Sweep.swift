@@ -15,6 +15,9 @@ public struct SweepOutcome: Hashable, Sendable {
   public var pilotsLost = 0
   /// Whether leases were forgiven because the whole plane had been down.
   public var outage = false
+
+  /// An outcome of a sweep that found nothing to do.
+  public init() {}
 }
 
 extension Flightdeck {

@@ -12,6 +12,8 @@ internal import Logging
 @safe final class ConnectionHandle: @unchecked Sendable {
   private var pointer: OpaquePointer?
   private let logger: Logger?
+  /// Why the server ended the session, if it said so while no command was under way.
+  private(set) var lastWords: (message: String, state: SQLState?)?
 
   /// Makes a handle without a connection: every question is answered as for a bad one.
   init(logger: Logger?) {
@@ -27,17 +29,27 @@ internal import Logging
     guard unsafe pointer != nil else { throw PostgresError(.connectionFailed, "libpq is out of memory.") }
     // The only way to learn the SQLSTATE of a refused connection is to have it in the message.
     unsafe PQsetErrorVerbosity(pointer, PQERRORS_VERBOSE)
-    // Without a receiver libpq prints notices to the standard error. The logger is read through this object, which
-    // outlives the connection.
-    unsafe PQsetNoticeProcessor(
+    // Without a receiver libpq prints notices to the standard error.
+    unsafe PQsetNoticeReceiver(
       pointer,
-      { context, message in
-        guard let context = unsafe context, let message = unsafe message else { return }
-        let handle = unsafe Unmanaged<ConnectionHandle>.fromOpaque(context).takeUnretainedValue()
-        handle.logger?.debug("notice from PostgreSQL", metadata: ["notice": "\(unsafe String(cString: message))"])
+      { context, result in
+        guard let context = unsafe context, let result = unsafe result else { return }
+        unsafe Unmanaged<ConnectionHandle>.fromOpaque(context).takeUnretainedValue().receive(notice: result)
       },
       Unmanaged.passUnretained(self).toOpaque()
     )
+  }
+
+  /// Notes a notice, whose result libpq frees afterwards.
+  private func receive(notice result: OpaquePointer) {
+    let message = unsafe ResultHandle.errorField(CLIBPQ_DIAG_MESSAGE, of: result) ?? ""
+    switch unsafe ResultHandle.errorField(CLIBPQ_DIAG_SEVERITY, of: result) {
+    case "FATAL", "PANIC":
+      // An error that comes while no command is under way is only a notice to libpq: the session was ended.
+      let state = unsafe ResultHandle.errorField(CLIBPQ_DIAG_SQLSTATE, of: result)
+      lastWords = (message, state.map { SQLState($0) })
+    default: logger?.debug("notice from PostgreSQL", metadata: ["notice": "\(message)"])
+    }
   }
 
   deinit {
@@ -58,6 +70,8 @@ internal import Logging
   var hasFailed: Bool { unsafe PQstatus(pointer) == CONNECTION_BAD }
   var socket: Int32 { unsafe PQsocket(pointer) }
   var transactionStatus: PGTransactionStatusType { unsafe PQtransactionStatus(pointer) }
+  /// Whether the server has a transaction open, failed or not.
+  var hasTransaction: Bool { transactionStatus == PQTRANS_INTRANS || transactionStatus == PQTRANS_INERROR }
   var backendProcessID: Int32 { unsafe PQbackendPID(pointer) }
   var serverVersion: Int32 { unsafe PQserverVersion(pointer) }
   var usesTLS: Bool { unsafe PQsslInUse(pointer) == 1 }
@@ -89,6 +103,10 @@ internal import Logging
       parameters.formats,
       binaryResult ? 1 : 0
     ) == 1
+  }
+
+  func send(statementWithoutParameters statement: String) -> Bool {
+    unsafe PQsendQueryParams(pointer, statement, 0, nil, nil, nil, nil, 0) == 1
   }
 
   func send(prepare name: String, statement: String, parameters: ParameterBuffer) -> Bool {

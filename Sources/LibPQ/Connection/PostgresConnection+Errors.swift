@@ -56,11 +56,9 @@ extension PostgresConnection {
       guard !handle.isBusy, let result = handle.nextResult() else { break }
       if result.errorField(CLIBPQ_DIAG_SQLSTATE) != nil { return serverError(result, call) }
     }
-    let error = PostgresError(
-      .connectionLost,
-      Self.firstLine(handle.errorMessage),
-      statement: call.statement?.description
-    )
+    let message = handle.lastWords?.message ?? Self.firstLine(handle.errorMessage)
+    var error = PostgresError(.connectionLost, message, statement: call.statement?.description)
+    error.sqlState = handle.lastWords?.state
     giveUp(because: error)
     return error
   }

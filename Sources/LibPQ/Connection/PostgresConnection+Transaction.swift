@@ -67,6 +67,9 @@ extension PostgresConnection {
   ///
   /// The body throws what it throws.
   ///
+  /// The `begin` travels with the first statement, so it costs no round trip of its own; a transaction in which nothing is
+  /// done costs none at all.
+  ///
   /// A closure whose error type the compiler shall keep must say it: `{ db throws(PostgresError) in … }`.
   ///
   /// - Parameters:
@@ -173,8 +176,9 @@ extension PostgresConnection {
     guard !isInTransaction else {
       throw PostgresError(.misuse, "A transaction is open already; use a savepoint inside it.")
     }
+    _ = try beginCall(options.begin, timeout: nil)
     try discardStaleStatements()
-    try script(options.begin)
+    pendingBegin = options.begin
   }
 
   private func commit() throws(PostgresError) {
@@ -185,6 +189,11 @@ extension PostgresConnection {
     if Task.isCancelled {
       rollback()
       throw cancelled(sql)
+    }
+    if pendingBegin != nil {
+      // Nothing was sent, so there is nothing to commit.
+      pendingBegin = nil
+      return
     }
     let result: ResultHandle?
     do throws(PostgresError) {
@@ -212,6 +221,7 @@ extension PostgresConnection {
   ///
   /// It does not throw: if it fails, the connection is given up, and the server rolls back.
   func rollback() {
+    pendingBegin = nil
     guard isInTransaction else { return }
     executeAlways("rollback", timeout: Self.rollbackTimeout)
   }

@@ -140,7 +140,7 @@ extension PostgresError: CustomStringConvertible {
 
 /// An error type that can stand for a failure of PostgreSQL, so that a typed throw can carry both.
 ///
-/// Conform your own error type to it, and ``PostgresConnection/transaction(_:attempts:_:)`` throws that type alone.
+/// Conform your own error type to it, and `transaction` of ``PostgresConnection`` throws that type alone.
 public protocol PostgresErrorRepresentable: Error {
   /// Wraps a failure of PostgreSQL.
   init(postgres error: PostgresError)

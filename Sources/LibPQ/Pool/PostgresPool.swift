@@ -116,9 +116,9 @@ public final class PostgresPool: Service, Sendable {
 
   /// Runs a transaction on a connection of the pool.
   ///
-  /// - Parameters: As for ``PostgresConnection/transaction(_:attempts:_:)``. The body does not suspend: nothing but the
+  /// - Parameters: As for `transaction` of ``PostgresConnection``. The body does not suspend: nothing but the
   ///   server makes the transaction last.
-  /// - Throws: As ``withConnection(_:)`` and ``PostgresConnection/transaction(_:attempts:_:)``.
+  /// - Throws: As ``withConnection(_:)`` and `transaction` of ``PostgresConnection``.
   @discardableResult
   public func withTransaction<Result: Sendable>(
     _ options: TransactionOptions = .readCommitted,

@@ -1,0 +1,159 @@
+// What a request promises, one behaviour a test.
+
+import FailoverCore
+import Testing
+
+@Suite("Request")
+struct RequestTests {
+  typealias Entry = FailoverRequest.Entry
+  typealias Limits = FailoverRequest.AdmissionLimits
+
+  private func begun(_ limits: Limits, _ entries: [Entry]) throws -> FailoverRequest {
+    var request = RequestAlphabet.request(limits, entries)
+    _ = try request.apply(.begin, at: start)
+    return request
+  }
+
+  private func end(
+    _ request: inout FailoverRequest,
+    _ deployment: DeploymentName,
+    _ outcome: MissionOutcome,
+    byOperator: Bool = false,
+    attempt: Int = 1
+  ) throws -> [FailoverRequest.Action] {
+    let mission = Example.missionID(deployment, attempt: attempt)
+    return try request.apply(.missionEnded(mission, outcome, byOperator: byOperator), at: start).actions
+  }
+
+  @Test func noMoreMissionsFlyThanTheLimitAllows() throws {
+    var request = try begun(
+      Limits(missionsInFlight: 2, failureBudget: 1),
+      ["a", "b", "c"].map { Entry(deployment: $0) }
+    )
+    #expect(
+      try request.apply(.admit, at: start)
+        == .acted([.admit(Example.missionID("a")), .admit(Example.missionID("b"))])
+    )
+    #expect(try request.apply(.admit, at: start) == .ignored(.early))
+    _ = try end(&request, "b", .succeeded)
+    #expect(try request.apply(.admit, at: start) == .acted([.admit(Example.missionID("c"))]))
+  }
+
+  @Test func aWaveBeginsWhenTheOneBeforeHasEnded() throws {
+    var request = try begun(Limits(failureBudget: 1), [Entry(deployment: "a"), Entry(deployment: "b", wave: 1)])
+    #expect(try request.apply(.admit, at: start).actions == [.admit(Example.missionID("a"))])
+    _ = try end(&request, "a", .succeeded)
+    #expect(try request.apply(.admit, at: start).actions == [.admit(Example.missionID("b"))])
+  }
+
+  @Test func aFailedCanaryHoldsTheRequest() throws {
+    var request = try begun(
+      Limits(failureBudget: 5, hasCanary: true),
+      [Entry(deployment: "a"), Entry(deployment: "b", wave: 1)]
+    )
+    _ = try request.apply(.admit, at: start)
+    _ = try end(&request, "a", .rolledBack)
+    #expect(request.holds == [.canaryFailed])
+    #expect(try request.apply(.admit, at: start) == .ignored(.early))
+    _ = try request.apply(.resume, at: start)
+    #expect(try request.apply(.admit, at: start).actions == [.admit(Example.missionID("b"))])
+  }
+
+  @Test func theFailureBudgetHoldsTheRequestAndAResumeAcceptsWhatFailed() throws {
+    var request = try begun(
+      Limits(missionsInFlight: 4, failureBudget: 1),
+      ["a", "b", "c", "d", "e"].map { Entry(deployment: $0) }
+    )
+    _ = try request.apply(.admit, at: start)
+    _ = try end(&request, "a", .failed)
+    #expect(request.holds.isEmpty)
+    _ = try end(&request, "b", .rolledBack, byOperator: true)
+    #expect(request.holds.isEmpty, "what an operator turned back is no failure")
+    _ = try end(&request, "c", .failed)
+    #expect(request.holds == [.failureBudget])
+    _ = try request.apply(.resume, at: start)
+    _ = try end(&request, "d", .failed)
+    #expect(request.holds.isEmpty, "the budget begins anew")
+  }
+
+  @Test func whatDependsOnADeploymentThatDidNotMoveIsSkippedAndSoOn() throws {
+    var request = try begun(
+      Limits(failureBudget: 5),
+      [
+        Entry(deployment: "a"), Entry(deployment: "b", dependsOn: ["a"]), Entry(deployment: "c", dependsOn: ["b"]),
+      ]
+    )
+    #expect(try request.apply(.admit, at: start).actions == [.admit(Example.missionID("a"))])
+    _ = try end(&request, "a", .failed)
+    #expect(try request.apply(.admit, at: start).actions == [.skip(Example.missionID("b"), because: "a")])
+    _ = try end(&request, "b", .skipped)
+    #expect(try request.apply(.admit, at: start).actions == [.skip(Example.missionID("c"), because: "b")])
+    #expect(try end(&request, "c", .skipped) == [.ended(.failed)])
+  }
+
+  @Test func dependenciesThatCanNeverBeMetAreSkippedInsteadOfWaitedForForEver() throws {
+    // A circle, and one that waits for a later wave: planning refuses both, and the request ends even so.
+    for entries in [
+      [Entry(deployment: "a", dependsOn: ["b"]), Entry(deployment: "b", dependsOn: ["a"])],
+      [Entry(deployment: "a", dependsOn: ["b"]), Entry(deployment: "b", wave: 1)],
+    ] {
+      var request = try begun(Limits(failureBudget: 1), entries)
+      #expect(
+        try request.apply(.admit, at: start).actions.first == .skip(Example.missionID("a"), because: "b")
+      )
+    }
+  }
+
+  @Test func aRetryFliesOnlyWhatDidNotMove() throws {
+    var request = try begun(Limits(failureBudget: 5), ["a", "b"].map { Entry(deployment: $0) })
+    _ = try request.apply(.admit, at: start)
+    _ = try end(&request, "a", .succeeded)
+    #expect(try end(&request, "b", .rolledBack) == [.ended(.failed)])
+    #expect(try request.apply(.retry, at: start).actions == [.plan(Example.missionID("b", attempt: 2))])
+    #expect(try end(&request, "b", .succeeded) == [], "a report of the first try is late")
+    #expect(try request.apply(.admit, at: start).actions == [.admit(Example.missionID("b", attempt: 2))])
+    #expect(try end(&request, "b", .succeeded, attempt: 2) == [.ended(.succeeded)])
+  }
+
+  @Test func aMissionThatIsCalledOffBeforeItsRequestBeginsIsCounted() throws {
+    var request = RequestAlphabet.request(Limits(failureBudget: 1), ["a", "b"].map { Entry(deployment: $0) })
+    _ = try end(&request, "a", .cancelled, byOperator: true)
+    #expect(request.phase == .pending)
+    _ = try request.apply(.begin, at: start)
+    #expect(try request.apply(.admit, at: start).actions == [.admit(Example.missionID("b"))])
+    #expect(try end(&request, "b", .succeeded) == [.ended(.failed)])
+  }
+
+  @Test func aRequestWhoseMissionsAreAllCalledOffEnds() throws {
+    var request = RequestAlphabet.request(Limits(failureBudget: 1), [Entry(deployment: "a")])
+    #expect(try end(&request, "a", .cancelled, byOperator: true) == [.ended(.failed)])
+    #expect(try request.apply(.retry, at: start).actions == [.plan(Example.missionID("a", attempt: 2))])
+  }
+
+  @Test func aCancelledRequestEndsWhenItsMissionsHave() throws {
+    var request = try begun(
+      Limits(missionsInFlight: 1, failureBudget: 1),
+      ["a", "b"].map { Entry(deployment: $0) }
+    )
+    _ = try request.apply(.admit, at: start)
+    #expect(
+      try request.apply(.cancel, at: start).actions
+        == [.cancel(Example.missionID("a")), .cancel(Example.missionID("b"))]
+    )
+    _ = try end(&request, "b", .cancelled, byOperator: true)
+    #expect(try end(&request, "a", .rolledBack, byOperator: true) == [.ended(.cancelled)])
+  }
+
+  @Test func aCancellationThatCameTooLateCancelledNothing() throws {
+    var request = try begun(Limits(failureBudget: 1), [Entry(deployment: "a")])
+    _ = try request.apply(.admit, at: start)
+    _ = try request.apply(.cancel, at: start)
+    #expect(try end(&request, "a", .succeeded) == [.ended(.succeeded)])
+  }
+
+  @Test func movingNothingIsNoSuccess() throws {
+    var request = try begun(Limits(failureBudget: 1), [Entry(deployment: "a")])
+    _ = try request.apply(.admit, at: start)
+    #expect(try end(&request, "a", .skipped) == [.ended(.failed)])
+  }
+}
