@@ -28,6 +28,8 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
   ],
   targets: [
     // The domain's language and its machines. Imports nothing.
@@ -101,6 +103,16 @@ let package = Package(
     .target(
       name: "FleetFile",
       dependencies: ["FailoverCore", .product(name: "Yams", package: "Yams")],
+      swiftSettings: settings
+    ),
+    .executableTarget(
+      name: "failoverctl",
+      dependencies: [
+        "FailoverCore", "FleetFile", "Flightdeck", "LibPQ", "Navigator", "Pilot", "PrivatePostgres",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+      ],
       swiftSettings: settings
     ),
     .testTarget(name: "FleetFileTests", dependencies: ["FleetFile", "FailoverCore"], swiftSettings: settings),

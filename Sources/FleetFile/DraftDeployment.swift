@@ -143,7 +143,7 @@ struct DraftDeployment {
 /// The rules of environment variables' names.
 enum VariableName {
   /// What the process driver sets itself.
-  static let reserved = ["DEPLOYMENT", "CLUSTER", "GENERATION", "DATABASE_URL"]
+  static let reserved = ["DEPLOYMENT", "CLUSTER", "GENERATION", "PROCESS", "PROCESS_ID", "DATABASE_URL"]
 
   /// Whether a workload may have a variable of this name; if not, that is noted.
   static func check(_ name: String, at place: Place, _ diagnostics: Diagnostics) -> Bool {

@@ -44,7 +44,7 @@ struct Apply: AsyncParsableCommand {
   private static func read(_ file: String) throws -> FleetFile {
     do {
       return try FleetFile(contentsOf: file, environment: ProcessInfo.processInfo.environment)
-    } catch let error as FleetFileError {
+    } catch {
       guard case .invalid(_, let problems, _) = error else { throw error }
       throw CtlError(
         .usage,

@@ -1,6 +1,7 @@
 // failoverctl cancel: calls a request or a mission off.
 
 import ArgumentParser
+import Navigator
 
 /// Call a failover off: what has not begun stays, what can be turned back is.
 struct Cancel: AsyncParsableCommand {

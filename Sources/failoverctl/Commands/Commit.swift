@@ -1,6 +1,8 @@
 // failoverctl commit: ends commit windows.
 
 import ArgumentParser
+import FailoverCore
+import Navigator
 
 /// End the commit window of missions: their fenced, stopped sources are deleted now.
 struct Commit: AsyncParsableCommand {

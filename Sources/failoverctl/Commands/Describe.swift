@@ -32,7 +32,7 @@ struct Describe: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
-    let shown = try await Session.with(store) { navigator in try await find(navigator) }
+    let shown = try await Session.with(store) { navigator in try await self.find(navigator) }
     if output.json {
       Console.document(shown.document)
     } else {
@@ -115,7 +115,7 @@ struct Describe: AsyncParsableCommand {
     fields.add("missions", Follower.summary(status))
     fields.add("plan", status.planHash)
     let lines = fields.lines + [""] + missions.map(Follower.text(of:))
-    return Shown(document: Documents.update(RequestUpdate(request: status, missions: missions)), lines: lines)
+    return Shown(document: Documents.update(status, missions), lines: lines)
   }
 
   private func mission(_ navigator: Navigator) async throws -> Shown {

@@ -1,6 +1,8 @@
 // failoverctl escalate: goes on without the tasks that still run.
 
 import ArgumentParser
+import FailoverCore
+import Navigator
 
 /// Turn controlled missions that still drain into forced ones; their running tasks are lost.
 struct Escalate: AsyncParsableCommand {

@@ -22,7 +22,7 @@ struct Failback: AsyncParsableCommand {
   var request: String
 
   @Option(name: .long, help: "How the deployments are moved back.")
-  var mode = FailoverMode.controlled
+  var mode = Word(FailoverMode.controlled)
 
   @OptionGroup(title: "Limits") var limits: FailoverLimitArguments
 
@@ -49,9 +49,9 @@ struct Failback: AsyncParsableCommand {
       var options = FailoverOptions(
         source: before.destination,
         destination: before.source,
-        mode: mode,
+        mode: mode.value,
         scope: .deployments(moved),
-        failurePolicy: limits.onFailure
+        failurePolicy: limits.onFailure?.value
       )
       limits.set(on: &options)
       let request = try await navigator.submit(options, idempotencyKey: idempotencyKey)

@@ -44,7 +44,7 @@ struct Get: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let list = try await Session.with(store) { navigator in try await list(navigator) }
+    let list = try await Session.with(store) { navigator in try await self.list(navigator) }
     if output.json {
       Console.document(.object([(kind.rawValue, .list(list.documents))]))
     } else {

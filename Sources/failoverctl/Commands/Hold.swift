@@ -1,6 +1,7 @@
 // failoverctl hold: stops the admission of missions.
 
 import ArgumentParser
+import Navigator
 
 /// Let no more missions of a request begin; those under way go on.
 struct Hold: AsyncParsableCommand {

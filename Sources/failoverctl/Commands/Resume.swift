@@ -1,6 +1,7 @@
 // failoverctl resume: ends every hold of a request.
 
 import ArgumentParser
+import Navigator
 
 /// End every hold of a request, and accept the failures so far.
 struct Resume: AsyncParsableCommand {

@@ -1,6 +1,7 @@
 // failoverctl retry: flies again what did not succeed.
 
 import ArgumentParser
+import Navigator
 
 /// Fly what failed again.
 struct Retry: AsyncParsableCommand {

@@ -1,6 +1,8 @@
 // failoverctl rollback: turns missions back.
 
 import ArgumentParser
+import FailoverCore
+import Navigator
 
 /// Undo missions that are not past their point of no return; their sources run again.
 struct Rollback: AsyncParsableCommand {

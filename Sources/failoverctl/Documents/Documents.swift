@@ -89,8 +89,10 @@ enum Documents {
     ])
   }
 
-  static func update(_ update: RequestUpdate) -> JSON {
-    .object([("request", request(update.request)), ("missions", .list(update.missions.map(mission)))])
+  static func update(_ update: RequestUpdate) -> JSON { Self.update(update.request, update.missions) }
+
+  static func update(_ status: RequestStatus, _ missions: [MissionStatus]) -> JSON {
+    .object([("request", request(status)), ("missions", .list(missions.map(mission)))])
   }
 
   static func debt(_ status: DebtStatus) -> JSON {

@@ -65,7 +65,6 @@ struct CtlError: Error {
     case .conflict, .illegal: self.init(.precondition, error.description)
     case .corrupt: self.init(.failed, error.description)
     case .plane: self.init(.unreachable, error.description, next: "failoverctl get clusters")
-    default: self.init(.failed, error.description)
     }
   }
 
@@ -117,7 +116,7 @@ struct CtlError: Error {
   func report(asJSON: Bool) {
     let (first, rest) = Self.split(message)
     Console.note("failoverctl: \(first)")
-    for line in rest { Console.note(line) }
+    for line in rest { Console.note(String(line)) }
     if let next { Console.note("  next: \(next)") }
     guard asJSON else { return }
     Console.document(

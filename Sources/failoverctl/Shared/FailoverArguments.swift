@@ -4,9 +4,20 @@ import ArgumentParser
 import FailoverCore
 import FleetFile
 
-extension FailoverMode: ExpressibleByArgument {}
-extension DrainTimeoutPolicy: ExpressibleByArgument {}
-extension FailurePolicy: ExpressibleByArgument {}
+/// A word of one of the domain's closed vocabularies.
+struct Word<Value: RawRepresentable<String> & CaseIterable & Sendable>: ExpressibleByArgument, Sendable {
+  let value: Value
+
+  init(_ value: Value) { self.value = value }
+
+  init?(argument: String) {
+    guard let value = Value(rawValue: argument) else { return nil }
+    self.value = value
+  }
+
+  var defaultValueDescription: String { value.rawValue }
+  static var allValueStrings: [String] { Value.allCases.map(\.rawValue) }
+}
 
 /// A duration as people write it.
 struct DurationArgument: ExpressibleByArgument {
@@ -32,7 +43,7 @@ struct FailoverArguments: ParsableArguments {
     name: .long,
     help: "controlled: running tasks finish first. forced: the source may be gone; it is never waited for."
   )
-  var mode = FailoverMode.controlled
+  var mode = Word(FailoverMode.controlled)
 
   @Option(
     name: .customLong("deployment"),
@@ -53,9 +64,9 @@ struct FailoverArguments: ParsableArguments {
     var options = FailoverOptions(
       source: source,
       destination: destination,
-      mode: mode,
+      mode: mode.value,
       scope: names.isEmpty ? .all : .deployments(names),
-      failurePolicy: limits.onFailure
+      failurePolicy: limits.onFailure?.value
     )
     limits.set(on: &options)
     return options
@@ -76,7 +87,7 @@ struct FailoverLimitArguments: ParsableArguments {
   var drainTimeout: DurationArgument?
 
   @Option(name: .long, help: ArgumentHelp("What to do when they have not: abort, or proceed and lose them.", valueName: "policy"))
-  var onDrainTimeout = DrainTimeoutPolicy.abort
+  var onDrainTimeout = Word(DrainTimeoutPolicy.abort)
 
   @Option(name: .long, help: ArgumentHelp("How long one try of any other step may take. (default: 10m)", valueName: "time"))
   var stepTimeout: DurationArgument?
@@ -88,7 +99,7 @@ struct FailoverLimitArguments: ParsableArguments {
       valueName: "policy"
     )
   )
-  var onFailure: FailurePolicy?
+  var onFailure: Word<FailurePolicy>?
 
   @Option(
     name: .long,
@@ -118,7 +129,7 @@ struct FailoverLimitArguments: ParsableArguments {
   var failureBudget = Defaults.failureBudget
 
   func set(on options: inout FailoverOptions) {
-    options.drainTimeoutPolicy = onDrainTimeout
+    options.drainTimeoutPolicy = onDrainTimeout.value
     options.canary = canary
     options.missionsInFlight = inFlight
     options.failureBudget = failureBudget

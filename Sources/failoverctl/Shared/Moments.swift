@@ -59,3 +59,10 @@ extension Duration {
     return whole % 3_600 < 60 ? "\(whole / 3_600) h" : "\(whole / 3_600) h \(whole % 3_600 / 60) min"
   }
 }
+
+extension String {
+  /// The text with every occurrence of a text replaced.
+  func replacing(_ text: String, with replacement: String) -> String {
+    replacingOccurrences(of: text, with: replacement)
+  }
+}
