@@ -29,7 +29,7 @@ let package = Package(
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
+    .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: [.defaults, "CommandLineArguments"]),
   ],
   targets: [
     // The domain's language and its machines. Imports nothing.
@@ -103,6 +103,35 @@ let package = Package(
     .target(
       name: "FleetFile",
       dependencies: ["FailoverCore", .product(name: "Yams", package: "Yams")],
+      swiftSettings: settings
+    ),
+    // What the daemons share: settings from flags, environment and file; logs; waiting for databases.
+    .target(
+      name: "DaemonKit",
+      dependencies: [
+        "FleetFile", "LibPQ",
+        .product(name: "Configuration", package: "swift-configuration"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ],
+      swiftSettings: settings
+    ),
+    .executableTarget(
+      name: "navigatord",
+      dependencies: [
+        "DaemonKit", "LibPQ", "Navigator",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ],
+      swiftSettings: settings
+    ),
+    .executableTarget(
+      name: "pilotd",
+      dependencies: [
+        "DaemonKit", "FailoverCore", "Flightdeck", "LibPQ", "Pilot",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ],
       swiftSettings: settings
     ),
     .executableTarget(
