@@ -122,6 +122,7 @@ let package = Package(
         "DaemonKit", "LibPQ", "Navigator",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
       swiftSettings: settings
     ),
@@ -131,6 +132,7 @@ let package = Package(
         "DaemonKit", "FailoverCore", "Flightdeck", "LibPQ", "Pilot",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
       swiftSettings: settings
     ),

@@ -39,7 +39,9 @@ public struct DaemonConfiguration: Sendable {
       return
     }
     do {
-      let path = ConfigReader(provider: InMemoryProvider(values: ["filePath": ConfigValue(stringLiteral: file)]))
+      let path = ConfigReader(
+        provider: InMemoryProvider(values: ["filePath": ConfigValue(.string(file), isSecret: false)])
+      )
       let document = try await FileProvider<JSONSnapshot>(config: path)
       try Self.checkKeys(of: file, settings)
       reader = ConfigReader(providers: [flags, variables, document])

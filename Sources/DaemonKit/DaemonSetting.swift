@@ -37,7 +37,12 @@ public struct DaemonSetting: Hashable, Sendable {
   /// The settings that every daemon has.
   public static let common: [DaemonSetting] = [
     DaemonSetting("config", value: "file", "A JSON file with settings; flags and environment win over it."),
-    DaemonSetting("logLevel", value: "level", "trace, debug, info, notice, warning, error or critical.", default: "info"),
+    DaemonSetting(
+      "logLevel",
+      value: "level",
+      "trace, debug, info, notice, warning, error or critical.",
+      default: "info"
+    ),
     DaemonSetting("logFormat", value: "format", "text, or json: one object a line.", default: "text"),
     DaemonSetting(
       "startTimeout",

@@ -1,6 +1,6 @@
 // A service that begins when its database is there and up to date.
 
-public import LibPQ
+internal import LibPQ
 public import Logging
 public import ServiceLifecycle
 

@@ -44,7 +44,10 @@ struct FailoverCtl: AsyncParsableCommand {
           Pay.self,
         ]
       ),
-      CommandGroup(name: "Set-up and learning", subcommands: [Migrate.self, DefaultsCommand.self, Diagram.self, Demo.self]),
+      CommandGroup(
+        name: "Set-up and learning",
+        subcommands: [Migrate.self, DefaultsCommand.self, Diagram.self, Demo.self, DemoWorkload.self]
+      ),
     ]
   )
 

@@ -6,6 +6,7 @@ import LibPQ
 import Logging
 import Navigator
 import ServiceLifecycle
+import UnixSignals
 
 @main
 enum NavigatorDaemon {

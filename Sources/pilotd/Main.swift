@@ -8,6 +8,7 @@ import LibPQ
 import Logging
 import Pilot
 import ServiceLifecycle
+import UnixSignals
 
 @main
 enum PilotDaemon {
@@ -51,8 +52,7 @@ enum PilotDaemon {
     } catch let error as InvalidName {
       throw DaemonExit.usage(error.description)
     }
-    var logger = try configuration.logger(label: "pilotd")
-    logger[metadataKey: "cluster"] = "\(cluster)"
+    let logger = try logger(configuration, cluster)
     let directory = URL(fileURLWithPath: try configuration.requiredText("directory")).standardizedFileURL.path
     let secrets = try await openSecrets(try configuration.requiredText("secrets"), logger)
     let driver: ProcessDriver
@@ -61,36 +61,20 @@ enum PilotDaemon {
     } catch { throw DaemonExit.usage(error.message) }
 
     var deckSettings = FlightdeckSettings()
-    let lease = try configuration.duration("lease", default: deckSettings.lease)
-    deckSettings.lease = lease
+    deckSettings.lease = try configuration.duration("lease", default: deckSettings.lease)
     var pilotSettings = PilotSettings()
     pilotSettings.flights = try configuration.number("flights", in: 1...100, default: pilotSettings.flights)
-    // A shorter lease is renewed in proportion: the defaults renew when a third is left, and look every twelfth.
-    if lease < Defaults.lease {
-      pilotSettings.renewWhenLeft = lease / 3
-      pilotSettings.renewTick = lease / 12
-    }
 
     let pool = PostgresPool(try deckConfiguration(configuration), logger: logger)
     let flightdeck = Flightdeck(pool: pool, cluster: cluster, settings: deckSettings, logger: logger)
-    let facts = PlaneFacts(
-      failoverEnabled: try configuration.flag("failoverEnabled", default: true),
-      dataMode: .external,
-      externalSecretsEnabled: true,
-      secretStore: SecretStoreFacts(
-        name: configuration.text("secretStoreName") ?? "files",
-        valid: true,
-        authenticated: true
-      ),
-      driver: "process",
-      version: version
-    )
+    let storeName = configuration.text("secretStoreName") ?? "files"
+    let failoverEnabled = try configuration.flag("failoverEnabled", default: true)
     let service = PilotService(
       pilot: pilot,
       flightdeck: flightdeck,
       driver: driver,
       fencer: PostgresFencer(secrets: secrets, logger: logger),
-      facts: facts,
+      facts: { await facts(failoverEnabled, storeName, secrets, logger) },
       settings: pilotSettings,
       logger: logger
     )
@@ -111,6 +95,36 @@ enum PilotDaemon {
     logger.info("starting", metadata: ["pilot": "\(pilot)", "directory": "\(directory)"])
     try await group.run()
     logger.info("stopped", metadata: ["pilot": "\(pilot)"])
+  }
+
+  private static func logger(_ configuration: DaemonConfiguration, _ cluster: ClusterName) throws -> Logger {
+    var logger = try configuration.logger(label: "pilotd")
+    logger[metadataKey: "cluster"] = "\(cluster)"
+    return logger
+  }
+
+  /// What this Pilot reports of its cluster; asked anew for each report.
+  private static func facts(
+    _ failoverEnabled: Bool,
+    _ storeName: String,
+    _ secrets: FileSecretStore,
+    _ logger: Logger
+  ) async -> PlaneFacts {
+    var isUsable = true
+    do {
+      try await secrets.check()
+    } catch {
+      isUsable = false
+      logger.error("the secret store cannot be used", metadata: ["error": "\(error)"])
+    }
+    return PlaneFacts(
+      failoverEnabled: failoverEnabled,
+      dataMode: .external,
+      externalSecretsEnabled: true,
+      secretStore: SecretStoreFacts(name: storeName, valid: true, authenticated: isUsable),
+      driver: "process",
+      version: version
+    )
   }
 
   private static func openSecrets(_ folder: String, _ logger: Logger) async throws -> FileSecretStore {

@@ -131,7 +131,9 @@ struct Describe: AsyncParsableCommand {
     if !status.tasksLost.isEmpty { fields.add("tasks lost", status.tasksLost.joined(separator: ", ")) }
     if let receipt = status.mission.fenceReceipt {
       fields.add("fence", "\(receipt.revokedRole) out at \(Moments.precise(receipt.revokedAt))")
-      fields.addBelow("\(receipt.sessionsTerminated) sessions ended, none left at \(Moments.precise(receipt.verifiedAt))")
+      fields.addBelow(
+        "\(receipt.sessionsTerminated) sessions ended, none left at \(Moments.precise(receipt.verifiedAt))"
+      )
       fields.addBelow("\(receipt.grantedRole) in at \(Moments.precise(receipt.grantedAt))")
     }
     for flight in status.flights {

@@ -83,13 +83,22 @@ struct FailoverArguments: ParsableArguments {
 
 /// The limits of a failover.
 struct FailoverLimitArguments: ParsableArguments {
-  @Option(name: .long, help: ArgumentHelp("How long running tasks may take to finish. (default: 30m)", valueName: "time"))
+  @Option(
+    name: .long,
+    help: ArgumentHelp("How long running tasks may take to finish. (default: 30m)", valueName: "time")
+  )
   var drainTimeout: DurationArgument?
 
-  @Option(name: .long, help: ArgumentHelp("What to do when they have not: abort, or proceed and lose them.", valueName: "policy"))
+  @Option(
+    name: .long,
+    help: ArgumentHelp("What to do when they have not: abort, or proceed and lose them.", valueName: "policy")
+  )
   var onDrainTimeout = Word(DrainTimeoutPolicy.abort)
 
-  @Option(name: .long, help: ArgumentHelp("How long one try of any other step may take. (default: 10m)", valueName: "time"))
+  @Option(
+    name: .long,
+    help: ArgumentHelp("How long one try of any other step may take. (default: 10m)", valueName: "time")
+  )
   var stepTimeout: DurationArgument?
 
   @Option(
@@ -103,7 +112,10 @@ struct FailoverLimitArguments: ParsableArguments {
 
   @Option(
     name: .long,
-    help: ArgumentHelp("How long the fenced, stopped source is kept before it is deleted. (default: 0)", valueName: "time")
+    help: ArgumentHelp(
+      "How long the fenced, stopped source is kept before it is deleted. (default: 0)",
+      valueName: "time"
+    )
   )
   var commitWindow: DurationArgument?
 
