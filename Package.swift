@@ -88,7 +88,10 @@ let package = Package(
     ),
     .testTarget(
       name: "NavigatorTests",
-      dependencies: ["Navigator", "Flightdeck", "FailoverCore", "LibPQ", "PrivatePostgres"],
+      dependencies: [
+        "Navigator", "Flightdeck", "FailoverCore", "LibPQ", "PrivatePostgres",
+        .product(name: "Logging", package: "swift-log"),
+      ],
       swiftSettings: settings
     ),
 

@@ -25,13 +25,18 @@ public struct PostgresConfiguration: Hashable, Sendable {
   /// libpq's options, by keyword, as far as they were given.
   private var options: [String: String]
 
-  /// How long connecting may take, with the sign-in and the session's settings. 10 s unless the string says otherwise
-  /// (`connect_timeout`). The resolution of a host name comes on top.
+  /// How long connecting may take, with the sign-in and the session's settings.
+  ///
+  /// 10 s unless the string says otherwise (`connect_timeout`). The resolution of a host name comes on top.
   public var connectTimeout: Duration = .seconds(10)
-  /// How long a statement may take (`statement_timeout`); nil for no limit. 60 s unless set.
+  /// How long a statement may take (`statement_timeout`); nil for no limit.
+  ///
+  /// 60 s unless set.
   public var statementTimeout: Duration? = .seconds(60)
   /// How long a session may hold a transaction open without doing anything before the server ends it
-  /// (`idle_in_transaction_session_timeout`); nil for no limit. 60 s unless set.
+  /// (`idle_in_transaction_session_timeout`); nil for no limit.
+  ///
+  /// 60 s unless set.
   public var idleInTransactionTimeout: Duration? = .seconds(60)
   /// How long a statement may wait for a lock (`lock_timeout`); nil for no limit, which is the default.
   public var lockTimeout: Duration?
@@ -54,7 +59,9 @@ public struct PostgresConfiguration: Hashable, Sendable {
 
   // MARK: Parts
 
-  /// What the session is called in `pg_stat_activity`. `swift-failover` unless the string says otherwise.
+  /// What the session is called in `pg_stat_activity`.
+  ///
+  /// `swift-failover` unless the string says otherwise.
   public var applicationName: String {
     get { options["application_name"] ?? "" }
     set { options["application_name"] = newValue }
@@ -78,8 +85,10 @@ public struct PostgresConfiguration: Hashable, Sendable {
 
   /// The same server and settings, but another user.
   ///
-  /// - Parameter password: The user's password; nil leaves it to libpq's environment and password file. Client keys and other
-  ///   credentials of the former user are not kept.
+  /// - Parameters:
+  ///   - user: The user.
+  ///   - password: The user's password; nil leaves it to libpq's environment and password file. Client keys and other
+  ///     credentials of the former user are not kept.
   public func with(user: String, password: String?) -> PostgresConfiguration {
     var copy = self
     copy.options["user"] = user
@@ -88,9 +97,13 @@ public struct PostgresConfiguration: Hashable, Sendable {
     return copy
   }
 
-  /// The configuration as a URL that libpq and others read. **It holds the password.**
+  /// The configuration as a URL that libpq and others read.
+  ///
+  /// **It holds the password.**
   public var secretURL: String {
-    let parameters = options.filter { $0.key != "user" && $0.key != "password" }
+    // A URL has no place for a password without a user, other than among the parameters.
+    let inAuthority: Set<String> = user == nil ? [] : ["user", "password"]
+    let parameters = options.filter { !inAuthority.contains($0.key) }
       .sorted { $0.key < $1.key }
       .map { "\($0.key)=\(PercentEncoding.encode($0.value))" }
     var authority = ""

@@ -99,6 +99,10 @@ struct Command {
       unsafe posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, path, O_WRONLY | O_CREAT | O_APPEND, 0o600)
     }
     unsafe posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO)
+    // A server lives long: what it inherited by accident, such as the end of somebody's pipe, it would hold for as long.
+    for descriptor in Self.openDescriptors() where descriptor > STDERR_FILENO {
+      unsafe posix_spawn_file_actions_addclose(&actions, descriptor)
+    }
 
     var attributes = posix_spawnattr_t()
     unsafe posix_spawnattr_init(&attributes)
@@ -122,6 +126,15 @@ struct Command {
     }
     guard code == 0 else { throw .cannotRun(program: name, reason: SystemError.text(code)) }
     return ChildProcess(pid: pid)
+  }
+
+  /// This process's open descriptors, and perhaps some that were closed meanwhile.
+  private static func openDescriptors() -> [Int32] {
+    do {
+      return try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap { Int32($0) }
+    } catch {
+      return []  // Without /proc, only the descriptors that are marked so are closed: nearly all.
+    }
   }
 
   /// Lends the strings as the null-terminated array that C wants.

@@ -26,7 +26,10 @@ extension PrivatePostgres {
     /// Default: ``Listening/socketOnly``.
     public var listening: Listening
 
-    /// More lines for `postgresql.conf`, by name; they win over ours, except for the socket's folder and the port.
+    /// More lines for `postgresql.conf`, by name.
+    ///
+    /// They win over ours, except over those that say where the server is and how it is called:
+    /// `unix_socket_directories`, `port`, `listen_addresses`, `cluster_name`.
     public var settings: [String: String]
 
     /// Where the server's programs are.

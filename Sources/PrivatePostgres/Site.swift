@@ -112,6 +112,8 @@ struct Site: Hashable, Sendable {
       // Shared memory as files of the folder: nothing is left in /dev/shm by a server that was killed.
       "dynamic_shared_memory_type": "mmap",
     ]
+    // A standby looks for its primary again at once, not after PostgreSQL's 5 s: it is never far away here.
+    settings["wal_retrieve_retry_interval"] = "100ms"
     if options.durability == .fast {
       settings["fsync"] = "off"
       // Torn pages come from power cuts, against which nothing is protected here anyway.

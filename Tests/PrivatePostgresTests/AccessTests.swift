@@ -4,7 +4,7 @@ import Foundation
 import PrivatePostgres
 import Testing
 
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct AccessTests {
   @Test func `a wrong password is refused, the superuser's and a role's`() async throws {
     let server = try await PrivatePostgres.start()

@@ -4,7 +4,7 @@ import Foundation
 import PrivatePostgres
 import Testing
 
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct FailureTests {
   @Test func `a process that is killed leaves no server and no folder`() async throws {
     try await Machine.withFolder { (folder: String) async throws in

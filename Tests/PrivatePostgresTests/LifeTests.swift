@@ -4,13 +4,39 @@ import Foundation
 import PrivatePostgres
 import Testing
 
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct LifeTests {
   @Test func `a started server answers under its url, as a superuser`() async throws {
     let server = try await PrivatePostgres.start()
     let who = "SELECT rolname, rolsuper, current_database() FROM pg_roles WHERE rolname = current_user"
     #expect(try await Psql.query(server.url, who) == .rows("postgres|t|postgres"))
     #expect(try await Psql.query(server.url(database: "template1"), who) == .rows("postgres|t|template1"))
+    await server.stop()
+  }
+
+  @Test func `no process of a server is of our terminal's session`() async throws {
+    let server = try await PrivatePostgres.start()
+    let processes = try Machine.processes(withArgument: server.folder)
+    // The postmaster and the reaper.
+    #expect(processes.count == 2)
+    #expect(processes.map { getsid($0) }.contains(getsid(0)) == false)
+    await server.stop()
+  }
+
+  @Test func `no process of a server holds what this process has open`() async throws {
+    // An end of a pipe without O_CLOEXEC.
+    var ends: [Int32] = [-1, -1]
+    try #require(unsafe pipe(&ends) == 0)
+    defer { for end in ends { close(end) } }
+    let link = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(ends[0])")
+    let server = try await PrivatePostgres.start()
+    for process in try Machine.processes(withArgument: server.folder) {
+      let descriptors = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/fd")
+      let links = try descriptors.map {
+        try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(process)/fd/\($0)")
+      }
+      #expect(!links.contains(link))
+    }
     await server.stop()
   }
 
@@ -77,11 +103,12 @@ struct LifeTests {
   }
 
   @Test func `a killed server leaves no session, and recovers what was committed`() async throws {
-    let server = try await PrivatePostgres.start()
+    let server = try await PrivatePostgres.start(.init(settings: ["statement_timeout": "30s"]))
     #expect(try await Psql.query(server.url, "CREATE TABLE t AS SELECT 42 AS n") == .rows(""))
-    async let answer = Psql.query(server.url, "SELECT pg_sleep(600)")
-    let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
-    #expect(try await Machine.eventually(.rows("1")) { try await Psql.query(server.url, sleeping) } == .rows("1"))
+    // A session that computes does not look whether its server still lives.
+    async let answer = Psql.query(server.url, "DO $$ BEGIN LOOP END LOOP; END $$")
+    let busy = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'DO %'"
+    #expect(try await Machine.eventually(.rows("1")) { try await Psql.query(server.url, busy) } == .rows("1"))
     try await server.kill()
     #expect(try Machine.processes(in: server.folder) == [])
     #expect(try await answer.failed(saying: "server closed the connection unexpectedly"))

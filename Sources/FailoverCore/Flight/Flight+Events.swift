@@ -113,8 +113,7 @@ extension Flight {
     if cancelRequested { return end(.cancelled) }
     guard failure.code.isRetryable else { return end(.failed(failure)) }
     guard attempts < limits.attempts else {
-      let message = "all \(limits.attempts) tries failed; the last one: \(failure.code.rawValue): \(failure.message)"
-      return end(.failed(FlightFailure(code: .attemptsExhausted, step: failure.step, message: message)))
+      return end(.failed(.attemptsExhausted(limit: limits.attempts, last: failure)))
     }
     let rests = (attempts - 1) / Defaults.attemptsPerLease
     state = .queued(notBefore: now + limits.coolOff.delay(attempt: rests + 1, jitter: jitter))

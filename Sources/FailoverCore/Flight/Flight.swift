@@ -50,6 +50,12 @@ public struct Flight: StateMachine {
     public let pilot: PilotID
     /// The token of its claim.
     public let epoch: LeaseEpoch
+
+    /// Names a Pilot and the token of its claim.
+    public init(pilot: PilotID, epoch: LeaseEpoch) {
+      self.pilot = pilot
+      self.epoch = epoch
+    }
   }
 
   /// The phases of a flight.

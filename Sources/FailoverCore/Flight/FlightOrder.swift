@@ -114,6 +114,16 @@ public struct FlightFailure: Hashable, Codable, Sendable {
     self.step = step
     self.message = String(message.prefix(Self.messageLimit))
   }
+
+  /// The failure of a flight whose tries are used up.
+  ///
+  /// - Parameters:
+  ///   - limit: How many tries it had.
+  ///   - last: Why the last one failed.
+  public static func attemptsExhausted(limit: Int, last: FlightFailure) -> FlightFailure {
+    let message = "all \(limit) tries failed; the last one: \(last.code.rawValue): \(last.message)"
+    return FlightFailure(code: .attemptsExhausted, step: last.step, message: message)
+  }
 }
 
 /// The stable codes of failures.

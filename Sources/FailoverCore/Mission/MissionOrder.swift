@@ -172,3 +172,22 @@ public struct DebtNote: Hashable, Codable, Sendable {
     self.abandoned = abandoned
   }
 }
+
+extension MissionOrder {
+  /// The same order under another identifier: a new try.
+  public func numbered(_ id: MissionID) -> MissionOrder {
+    MissionOrder(
+      id: id,
+      deployment: deployment,
+      source: source,
+      destination: destination,
+      mode: mode,
+      drainTimeoutPolicy: drainTimeoutPolicy,
+      failurePolicy: failurePolicy,
+      drainTimeout: drainTimeout,
+      stepTimeout: stepTimeout,
+      commitWindow: commitWindow,
+      cleanupGrace: cleanupGrace
+    )
+  }
+}

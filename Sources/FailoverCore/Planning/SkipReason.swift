@@ -40,8 +40,6 @@ public enum SkipCode: String, Hashable, Codable, Sendable, CaseIterable {
   case residency = "RESIDENCY"
   /// A deployment that must move before it cannot move, or did not.
   case dependencyFailed = "DEPENDENCY_FAILED"
-  /// It needs a driver that the destination does not have.
-  case driverMismatch = "DRIVER_MISMATCH"
   /// It was moved, changed or deleted between the plan and its turn.
   case changedSincePlan = "CHANGED_SINCE_PLAN"
 }
@@ -49,19 +47,15 @@ public enum SkipCode: String, Hashable, Codable, Sendable, CaseIterable {
 extension SkipReason {
   /// The deployment's code comes from somewhere else than its image.
   public static func notImageBased(_ mechanism: Deployment.Mechanism) -> SkipReason {
-    let how =
-      switch mechanism {
-      case .image: "in its image, but was not built into it"
-      case .gitSync: "pulled from a repository at run time (git-sync)"
-      case .dagOnly: "uploaded apart from its image (dag-only)"
-      }
-    return SkipReason(
+    SkipReason(
       code: .notImageBased,
-      reason: "its code is \(how), so the destination could start something else; build the code into the image"
+      reason:
+        "its code reaches it by \(mechanism.rawValue), so the destination could start something else than what runs "
+        + "now; build the code into the image"
     )
   }
 
-  /// The deployment has no database, or its database has no login role for `cluster`.
+  /// The deployment's database has no login role for `cluster`.
   ///
   /// The words offer the command that makes the credential.
   public static func noSecondCredential(_ deployment: DeploymentName, cluster: ClusterName) -> SkipReason {
@@ -120,19 +114,29 @@ extension SkipReason {
     )
   }
 
+  /// The deployment's workspace is not in the fleet, so nobody knows where it may keep data.
+  public static func workspaceUnknown(_ workspace: WorkspaceName) -> SkipReason {
+    SkipReason(
+      code: .residency,
+      reason: "its workspace \(workspace) is not in the fleet, so the regions that may hold its data are not known; "
+        + "apply a fleet file that holds the workspace"
+    )
+  }
+
+  /// A deployment that must move first runs on the source and is not part of the request.
+  public static func dependencyNotInScope(_ dependency: DeploymentName) -> SkipReason {
+    SkipReason(
+      code: .dependencyFailed,
+      reason:
+        "it must move after \(dependency), which this request does not move; name \(dependency) in the request too"
+    )
+  }
+
   /// A deployment that must move first will not move, or did not.
   public static func dependencyFailed(_ dependency: DeploymentName) -> SkipReason {
     SkipReason(
       code: .dependencyFailed,
       reason: "it must move after \(dependency), which is not moved; see why \(dependency) is not, then try again"
-    )
-  }
-
-  /// The destination's driver cannot run the deployment.
-  public static func driverMismatch(source: String, destination: ClusterName, driver: String) -> SkipReason {
-    SkipReason(
-      code: .driverMismatch,
-      reason: "it is described for driver \(source), and \(destination) has driver \(driver)"
     )
   }
 

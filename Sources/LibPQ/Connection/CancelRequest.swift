@@ -24,7 +24,9 @@ internal import Glibc
     unsafe PQfreeCancel(pointer)
   }
 
-  /// Sends the request from another thread. False if there can be no thread.
+  /// Sends the request from another thread.
+  ///
+  /// False if there can be no thread.
   func send() -> Bool {
     let context = unsafe Unmanaged.passRetained(self).toOpaque()
     var thread = pthread_t()

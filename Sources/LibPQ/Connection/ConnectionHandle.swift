@@ -3,13 +3,17 @@
 internal import CLibPQ
 internal import Logging
 
-/// A `PGconn`. All calls come from the connection's own thread.
+/// A `PGconn`.
+///
+/// All calls come from the connection's own thread.
 ///
 /// Unchecked because of the pointer: the owner, ``PostgresConnection``, isolates every use, up to ``close()``, which is the
 /// last thing that its thread does.
 @safe final class ConnectionHandle: @unchecked Sendable {
   private var pointer: OpaquePointer?
   private let logger: Logger?
+  /// Why the server ended the session, if it said so while no command was under way.
+  private(set) var lastWords: (message: String, state: SQLState?)?
 
   /// Makes a handle without a connection: every question is answered as for a bad one.
   init(logger: Logger?) {
@@ -25,24 +29,36 @@ internal import Logging
     guard unsafe pointer != nil else { throw PostgresError(.connectionFailed, "libpq is out of memory.") }
     // The only way to learn the SQLSTATE of a refused connection is to have it in the message.
     unsafe PQsetErrorVerbosity(pointer, PQERRORS_VERBOSE)
-    // Without a receiver libpq prints notices to the standard error. The logger is read through this object, which
-    // outlives the connection.
-    unsafe PQsetNoticeProcessor(
+    // Without a receiver libpq prints notices to the standard error.
+    unsafe PQsetNoticeReceiver(
       pointer,
-      { context, message in
-        guard let context = unsafe context, let message = unsafe message else { return }
-        let handle = unsafe Unmanaged<ConnectionHandle>.fromOpaque(context).takeUnretainedValue()
-        handle.logger?.debug("notice from PostgreSQL", metadata: ["notice": "\(unsafe String(cString: message))"])
+      { context, result in
+        guard let context = unsafe context, let result = unsafe result else { return }
+        unsafe Unmanaged<ConnectionHandle>.fromOpaque(context).takeUnretainedValue().receive(notice: result)
       },
       Unmanaged.passUnretained(self).toOpaque()
     )
+  }
+
+  /// Notes a notice, whose result libpq frees afterwards.
+  private func receive(notice result: OpaquePointer) {
+    let message = unsafe ResultHandle.errorField(CLIBPQ_DIAG_MESSAGE, of: result) ?? ""
+    switch unsafe ResultHandle.errorField(CLIBPQ_DIAG_SEVERITY, of: result) {
+    case "FATAL", "PANIC":
+      // An error that comes while no command is under way is only a notice to libpq: the session was ended.
+      let state = unsafe ResultHandle.errorField(CLIBPQ_DIAG_SQLSTATE, of: result)
+      lastWords = (message, state.map { SQLState($0) })
+    default: logger?.debug("notice from PostgreSQL", metadata: ["notice": "\(message)"])
+    }
   }
 
   deinit {
     close()
   }
 
-  /// Closes the connection and frees it. Every later call answers that the connection is bad.
+  /// Closes the connection and frees it.
+  ///
+  /// Every later call answers that the connection is bad.
   func close() {
     if let open = unsafe pointer { unsafe PQfinish(open) }
     unsafe pointer = nil
@@ -54,12 +70,16 @@ internal import Logging
   var hasFailed: Bool { unsafe PQstatus(pointer) == CONNECTION_BAD }
   var socket: Int32 { unsafe PQsocket(pointer) }
   var transactionStatus: PGTransactionStatusType { unsafe PQtransactionStatus(pointer) }
+  /// Whether the server has a transaction open, failed or not.
+  var hasTransaction: Bool { transactionStatus == PQTRANS_INTRANS || transactionStatus == PQTRANS_INERROR }
   var backendProcessID: Int32 { unsafe PQbackendPID(pointer) }
   var serverVersion: Int32 { unsafe PQserverVersion(pointer) }
   var usesTLS: Bool { unsafe PQsslInUse(pointer) == 1 }
   var isBusy: Bool { unsafe PQisBusy(pointer) == 1 }
 
-  /// libpq's words about the last failure. They name host, user and database, never a password.
+  /// libpq's words about the last failure.
+  ///
+  /// They name host, user and database, never a password.
   var errorMessage: String {
     guard let text = unsafe PQerrorMessage(pointer) else { return "" }
     return unsafe String(cString: text)
@@ -85,6 +105,10 @@ internal import Logging
     ) == 1
   }
 
+  func send(statementWithoutParameters statement: String) -> Bool {
+    unsafe PQsendQueryParams(pointer, statement, 0, nil, nil, nil, nil, 0) == 1
+  }
+
   func send(prepare name: String, statement: String, parameters: ParameterBuffer) -> Bool {
     unsafe PQsendPrepare(pointer, name, statement, Int32(parameters.count), parameters.types) == 1
   }
@@ -108,7 +132,9 @@ internal import Logging
 
   func consumeInput() -> Bool { unsafe PQconsumeInput(pointer) == 1 }
 
-  /// The next result of the command under way; nil behind the last one. Blocks if the connection is busy.
+  /// The next result of the command under way; nil behind the last one.
+  ///
+  /// Blocks if the connection is busy.
   func nextResult() -> ResultHandle? {
     guard let result = unsafe PQgetResult(pointer) else { return nil }
     return unsafe ResultHandle(taking: result)

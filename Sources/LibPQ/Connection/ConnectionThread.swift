@@ -3,7 +3,9 @@
 internal import CLibPQ
 internal import Glibc
 
-/// A thread that runs the jobs of one ``PostgresConnection``, in order. They may block; nothing else waits for them.
+/// A thread that runs the jobs of one ``PostgresConnection``, in order.
+///
+/// They may block; nothing else waits for them.
 ///
 /// Unchecked because of the pointers: `jobs`, `isStopping` and `lastWord` are touched only under `mutex`; the mutex and the
 /// condition live as long as the object, and the running thread holds a reference to it.
@@ -30,7 +32,9 @@ internal import Glibc
     unsafe mutex.deallocate()
   }
 
-  /// Starts a thread. It runs until ``stop(lastWord:)``.
+  /// Starts a thread.
+  ///
+  /// It runs until ``stop(lastWord:)``.
   ///
   /// - Parameter name: What the system's tools show, cut to the 15 bytes that Linux takes.
   static func start(name: String) throws(PostgresError) -> ConnectionThread {

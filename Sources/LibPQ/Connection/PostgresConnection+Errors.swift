@@ -16,7 +16,9 @@ extension PostgresConnection {
     return error
   }
 
-  /// The server's error in a result. A fatal one ends the connection.
+  /// The server's error in a result.
+  ///
+  /// A fatal one ends the connection.
   func serverError(_ result: ResultHandle, _ call: Call) -> PostgresError {
     let message = result.errorField(CLIBPQ_DIAG_MESSAGE) ?? Self.firstLine(result.errorMessage)
     let state = result.errorField(CLIBPQ_DIAG_SQLSTATE).map(SQLState.init(rawValue:))
@@ -45,18 +47,18 @@ extension PostgresConnection {
     return .server(state)
   }
 
-  /// The connection broke. If the server said why, its words are in what has been read.
+  /// The connection broke.
+  ///
+  /// If the server said why, its words are in what has been read.
   func connectionLost(_ call: Call) -> PostgresError {
     // A broken connection is never busy, and a handful of results is all that can be queued.
     for _ in 0..<16 {
       guard !handle.isBusy, let result = handle.nextResult() else { break }
       if result.errorField(CLIBPQ_DIAG_SQLSTATE) != nil { return serverError(result, call) }
     }
-    let error = PostgresError(
-      .connectionLost,
-      Self.firstLine(handle.errorMessage),
-      statement: call.statement?.description
-    )
+    let message = handle.lastWords?.message ?? Self.firstLine(handle.errorMessage)
+    var error = PostgresError(.connectionLost, message, statement: call.statement?.description)
+    error.sqlState = handle.lastWords?.state
     giveUp(because: error)
     return error
   }

@@ -1,7 +1,9 @@
 // LISTEN and NOTIFY on one connection.
 
 extension PostgresConnection {
-  /// Starts to listen on a channel. Listening twice is listening once.
+  /// Starts to listen on a channel.
+  ///
+  /// Listening twice is listening once.
   ///
   /// - Throws: As ``query(_:_:timeout:preparation:)``.
   public func listen(_ channel: String) throws(PostgresError) {
@@ -23,16 +25,13 @@ extension PostgresConnection {
   /// - Returns: The next notification, or nil if none came in time.
   /// - Throws: `.cancelled`, `.connectionLost`, `.closed`.
   public func waitForNotification(timeout: Duration) throws(PostgresError) -> PostgresNotification? {
-    _ = try beginCall(nil, timeout: nil)
+    let call = try beginCall(nil, timeout: timeout)
     let deadline = Deadline.after(timeout)
+    // What has come already is read even if there is no time to wait.
+    if !handle.consumeInput() { throw connectionLost(call) }
     while true {
       if let notification = handle.nextNotification() { return notification }
       if try !waitForInput(deadline: deadline) { return nil }
-      // Reads what has come without waiting; without a statement under way this parses notifications only.
-      _ = handle.isBusy
-      if handle.hasFailed {
-        throw connectionLost(Call(statement: nil, start: nil, deadline: nil, isCancellable: false))
-      }
     }
   }
 }

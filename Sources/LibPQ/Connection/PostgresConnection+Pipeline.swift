@@ -81,7 +81,9 @@ extension PipelineResults: RandomAccessCollection {
   /// The index behind the last statement.
   public var endIndex: Int { results.count }
 
-  /// The result of a statement. Requires an index that ``PipelineBuilder/add(_:_:preparation:)`` returned.
+  /// The result of a statement.
+  ///
+  /// Requires an index that ``PipelineBuilder/add(_:_:preparation:)`` returned.
   public subscript(position: Int) -> Result<PostgresRows, PostgresError> { results[position] }
 }
 
@@ -122,9 +124,11 @@ extension PostgresConnection {
     try discardStaleStatements()
     let call = try beginCall(segments[0][0].sql, timeout: timeout)
     guard handle.enterPipeline() else { throw PostgresError(.misuse, Self.firstLine(handle.errorMessage)) }
+    let begin = pendingBegin
+    pendingBegin = nil
     let replies: [PipelineReply]
     do throws(PostgresError) {
-      replies = try sendPipeline(call, segments)
+      replies = try sendPipeline(call, begin, segments)
     } catch {
       // What was queued cannot be called back.
       giveUp(because: error)
@@ -135,28 +139,26 @@ extension PostgresConnection {
       guard handle.exitPipeline() else { throw connectionLost(call) }
       return results
     } catch {
-      leavePipeline(replies)
+      // Which of the new preparations the server took is not known; under new names they do no harm.
+      for case .preparation(let statement, let sql) in replies { statements.remove(sql.text, statement) }
+      leavePipeline()
       throw error
     }
-  }
-
-  /// After an interruption: the connection is in step again, or has been given up.
-  private func leavePipeline(_ replies: [PipelineReply]) {
-    pendingSyncs = 0
-    guard loss == nil else { return }
-    // Which of the new preparations the server took is not known; under new names they do no harm.
-    for case .preparation(let statement, let sql) in replies { statements.remove(sql.text, statement) }
-    if !handle.exitPipeline() { giveUp(because: PostgresError(.connectionLost, "The pipeline could not be left.")) }
   }
 
   // MARK: Sending
 
   private func sendPipeline(
     _ call: Call,
+    _ begin: SQL?,
     _ segments: [[PipelineBuilder.Statement]]
   ) throws(PostgresError) -> [PipelineReply] {
     var replies: [PipelineReply] = []
     replies.reserveCapacity(segments.reduce(segments.count) { $0 + $1.count })
+    if let begin {
+      try queueBegin(begin, call)
+      replies.append(.begin(begin))
+    }
     for segment in segments {
       for statement in segment { try send(call, statement, &replies) }
       try send(call, handle.sync())
@@ -175,7 +177,7 @@ extension PostgresConnection {
     defer { parameters.shrink() }
     guard isPrepared(item.preparation, item.parameters) else {
       try checkText(item.sql)
-      try send(call, handle.send(statement: item.sql.text, parameters: parameters, binaryResult: false))
+      try send(call, queue(item.sql, as: nil))
       replies.append(.statement(nil, item.sql))
       return
     }
@@ -188,10 +190,7 @@ extension PostgresConnection {
       try send(call, handle.send(prepare: statement.name, statement: item.sql.text, parameters: parameters))
       replies.append(.preparation(statement, item.sql))
     }
-    try send(
-      call,
-      handle.send(prepared: statement.name, parameters: parameters, binaryResult: statement.wantsBinary)
-    )
+    try send(call, queue(item.sql, as: statement))
     replies.append(.statement(statement, item.sql))
   }
 
@@ -201,6 +200,8 @@ extension PostgresConnection {
     var collector = PipelineCollector()
     for reply in replies {
       switch reply {
+      case .begin(let sql):
+        if case .failed(let error) = try receiveOne(call, sql).error { collector.fail(error) }
       case .preparation(let statement, let sql):
         let failure = try receiveOne(call, sql).error
         if failure != .none { statements.remove(sql.text, statement) }
@@ -223,7 +224,7 @@ extension PostgresConnection {
   }
 
   /// Reads the reply to one command, and the end behind it.
-  private func receiveOne(
+  func receiveOne(
     _ call: Call,
     _ sql: SQL
   ) throws(PostgresError) -> (result: ResultHandle?, error: PipelineFailure) {
@@ -247,7 +248,7 @@ extension PostgresConnection {
   }
 
   /// Reads a synchronisation point; answers the error of the commit, if that failed.
-  private func receiveSync(_ call: Call) throws(PostgresError) -> PostgresError? {
+  func receiveSync(_ call: Call) throws(PostgresError) -> PostgresError? {
     var failure: PostgresError?
     // A failed commit comes as a result of its own, with or without an end behind it.
     for _ in 0..<8 {
@@ -262,7 +263,8 @@ extension PostgresConnection {
     throw outOfStep()
   }
 
-  private func outOfStep() -> PostgresError {
+  /// The replies do not fit what was sent: nothing that comes can be trusted.
+  func outOfStep() -> PostgresError {
     let error = PostgresError(.connectionLost, "The server's replies do not match the pipeline.")
     giveUp(because: error)
     return error
@@ -271,13 +273,14 @@ extension PostgresConnection {
 
 /// A reply that the server owes.
 private enum PipelineReply {
+  case begin(SQL)
   case preparation(PreparedStatement, SQL)
   case statement(PreparedStatement?, SQL)
   case sync
 }
 
 /// Whether a command of a pipeline failed.
-private enum PipelineFailure: Hashable {
+enum PipelineFailure: Hashable {
   case none
   /// It was not run because an earlier one of its segment failed.
   case skipped

@@ -58,6 +58,7 @@ extension PostgresConnection {
   ///
   /// - Throws: As ``query(_:_:timeout:preparation:)``: the first error, after which the rest is not run.
   public func script(_ sql: SQL, timeout: Duration? = nil) throws(PostgresError) {
+    try sendPendingBegin()
     let call = try beginCall(sql, timeout: timeout)
     try runScript(call, sql)
   }
@@ -98,8 +99,7 @@ extension PostgresConnection {
     defer { parameters.shrink() }
     guard isPrepared(preparation, values) else {
       try checkText(sql)
-      try send(call, handle.send(statement: sql.text, parameters: parameters, binaryResult: false))
-      return try rows(call, sql, of: nil)
+      return try run(call, sql, as: nil)
     }
     do throws(PostgresError) {
       return try runPrepared(call, sql)
@@ -128,18 +128,36 @@ extension PostgresConnection {
     } else {
       statement = try prepare(call, sql)
     }
-    try send(
-      call,
-      handle.send(prepared: statement.name, parameters: parameters, binaryResult: statement.wantsBinary)
-    )
     do throws(PostgresError) {
-      return try rows(call, sql, of: statement)
+      return try run(call, sql, as: statement)
     } catch {
       if error.isServer(.invalidSQLStatementName) || error.isServer(.featureNotSupported) {
         forget(statement, sql, error)
       }
       throw error
     }
+  }
+
+  /// Runs a statement with the parameters that are in the buffer.
+  private func run(
+    _ call: Call,
+    _ sql: SQL,
+    as statement: PreparedStatement?
+  ) throws(PostgresError) -> PostgresRows {
+    if let begin = pendingBegin { return try run(call, sql, as: statement, behind: begin) }
+    try send(call, queue(sql, as: statement))
+    guard let result = try finish(call) else {
+      throw PostgresError(.misuse, "The statement gave no result.", statement: sql.description)
+    }
+    return rows(result, sql, of: statement)
+  }
+
+  /// Hands a statement to libpq, with the parameters that are in the buffer.
+  func queue(_ sql: SQL, as statement: PreparedStatement?) -> Bool {
+    guard let statement else {
+      return handle.send(statement: sql.text, parameters: parameters, binaryResult: false)
+    }
+    return handle.send(prepared: statement.name, parameters: parameters, binaryResult: statement.wantsBinary)
   }
 
   private func prepare(_ call: Call, _ sql: SQL) throws(PostgresError) -> PreparedStatement {
@@ -154,13 +172,6 @@ extension PostgresConnection {
       throw error
     }
     return statement
-  }
-
-  private func rows(_ call: Call, _ sql: SQL, of statement: PreparedStatement?) throws(PostgresError) -> PostgresRows {
-    guard let result = try finish(call) else {
-      throw PostgresError(.misuse, "The statement gave no result.", statement: sql.description)
-    }
-    return rows(result, sql, of: statement)
   }
 
   /// Wraps a result; a prepared statement learns its columns from its first one.
@@ -190,8 +201,9 @@ extension PostgresConnection {
     }
   }
 
-  /// Lets the server forget statements that fell out of the cache. Waits for the end of a transaction, in which a failure
-  /// would do harm.
+  /// Lets the server forget statements that fell out of the cache.
+  ///
+  /// Waits for the end of a transaction, in which a failure would do harm.
   func discardStaleStatements() throws(PostgresError) {
     staleStatements += statements.evict()
     guard !staleStatements.isEmpty, handle.transactionStatus == PQTRANS_IDLE else { return }

@@ -27,7 +27,9 @@ public struct TransactionOptions: Hashable, Sendable {
   /// Whether it may write.
   public var access: TransactionAccess
 
-  /// Chooses. The defaults are PostgreSQL's own.
+  /// Chooses.
+  ///
+  /// The defaults are PostgreSQL's own.
   public init(isolation: TransactionIsolation = .readCommitted, access: TransactionAccess = .readWrite) {
     self.isolation = isolation
     self.access = access
@@ -61,7 +63,12 @@ extension PostgresConnection {
   /// The longest pause before a transaction is tried again.
   private static let longestRetryPause: Duration = .milliseconds(100)
 
-  /// Runs a transaction: commits if the body returns, rolls back if it throws. The body throws what it throws.
+  /// Runs a transaction: commits if the body returns, rolls back if it throws.
+  ///
+  /// The body throws what it throws.
+  ///
+  /// The `begin` travels with the first statement, so it costs no round trip of its own; a transaction in which nothing is
+  /// done costs none at all.
   ///
   /// A closure whose error type the compiler shall keep must say it: `{ db throws(PostgresError) in … }`.
   ///
@@ -73,6 +80,7 @@ extension PostgresConnection {
   /// - Throws: What the body throws, after a rollback; else what `begin` or `commit` throws. `.commitOutcomeUnknown` if the
   ///   connection broke during the commit. A cancellation that comes before the commit is sent rolls back; one that comes
   ///   later has no effect.
+  @discardableResult
   public func transaction<Result, Failure: PostgresErrorRepresentable>(
     _ options: TransactionOptions = .readCommitted,
     attempts: Int = 1,
@@ -81,8 +89,10 @@ extension PostgresConnection {
     try attemptTransactions(options, attempts, body, wrap: Failure.init(postgres:), unwrap: \.postgresError)
   }
 
-  /// Runs a transaction whose body may throw any error. The same in everything else.
-  @_disfavoredOverload
+  /// Runs a transaction whose body may throw any error.
+  ///
+  /// The same in everything else.
+  @discardableResult @_disfavoredOverload
   public func transaction<Result>(
     _ options: TransactionOptions = .readCommitted,
     attempts: Int = 1,
@@ -94,6 +104,7 @@ extension PostgresConnection {
   /// Runs part of a transaction so that a failure undoes that part only.
   ///
   /// - Throws: What the body throws, after a rollback to the savepoint; `.misuse` outside a transaction.
+  @discardableResult
   public func savepoint<Result, Failure: PostgresErrorRepresentable>(
     _ body: (isolated PostgresConnection) throws(Failure) -> Result
   ) throws(Failure) -> Result {
@@ -165,8 +176,9 @@ extension PostgresConnection {
     guard !isInTransaction else {
       throw PostgresError(.misuse, "A transaction is open already; use a savepoint inside it.")
     }
+    _ = try beginCall(options.begin, timeout: nil)
     try discardStaleStatements()
-    try script(options.begin)
+    pendingBegin = options.begin
   }
 
   private func commit() throws(PostgresError) {
@@ -177,6 +189,11 @@ extension PostgresConnection {
     if Task.isCancelled {
       rollback()
       throw cancelled(sql)
+    }
+    if pendingBegin != nil {
+      // Nothing was sent, so there is nothing to commit.
+      pendingBegin = nil
+      return
     }
     let result: ResultHandle?
     do throws(PostgresError) {
@@ -200,8 +217,11 @@ extension PostgresConnection {
     }
   }
 
-  /// Rolls back what is open. It does not throw: if it fails, the connection is given up, and the server rolls back.
+  /// Rolls back what is open.
+  ///
+  /// It does not throw: if it fails, the connection is given up, and the server rolls back.
   func rollback() {
+    pendingBegin = nil
     guard isInTransaction else { return }
     executeAlways("rollback", timeout: Self.rollbackTimeout)
   }

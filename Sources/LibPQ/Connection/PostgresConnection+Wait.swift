@@ -76,8 +76,10 @@ extension PostgresConnection {
       try send(call, handle.send(script: configuration.sessionScript.text))
       _ = try finish(call)
     } catch {
-      loss = error
-      handle.close()
+      var error = error
+      // Whatever the sign-in or the settings waited for: it is the connection that was not made in time.
+      if error.kind == .timeout { error.kind = .connectionFailed }
+      giveUp(because: error)
       throw error
     }
   }
@@ -96,7 +98,7 @@ extension PostgresConnection {
       case nil: status = handle.poll()
       case .cancelled: throw cancelled(nil)
       case .timedOut:
-        throw PostgresError(.connectionFailed, "The server did not answer in time (\(configuration.connectTimeout)).")
+        throw PostgresError(.connectionFailed, "The server did not answer in time.")
       }
     }
   }
@@ -171,10 +173,8 @@ extension PostgresConnection {
 
   /// Ends the command under way, and answers the error to throw.
   private func interrupt(_ call: Call, with error: PostgresError) -> PostgresError {
-    let deadline = Deadline.after(Self.cancellationGrace)
-    let drain = Call(statement: call.statement, start: nil, deadline: deadline, isCancellable: false)
     do throws(PostgresError) {
-      guard try cancelAndDrain(drain) else {
+      guard try cancelAndDrain(call, until: .after(Self.cancellationGrace)) else {
         giveUp(because: PostgresError(.connectionLost, "The server did not end a cancelled statement in time."))
         return error
       }
@@ -185,43 +185,64 @@ extension PostgresConnection {
     return error
   }
 
-  /// Asks the server to cancel, and reads up to the end of the command, or of the pipeline. False when that took too long.
-  private func cancelAndDrain(_ call: Call) throws(PostgresError) -> Bool {
+  /// What a step of draining came to.
+  private enum DrainStep {
+    /// Nothing is under way any more.
+    case finished
+    /// A pipeline came to a synchronisation point, and has more of them.
+    case reachedSync
+    /// The step's time is over.
+    case timedOut
+  }
+
+  /// Asks the server to cancel, and reads up to the end of the command, or of the pipeline.
+  ///
+  /// The server ignores a request that comes before it has begun with the statement, and one request ends one segment of a
+  /// pipeline only. So the request is repeated until everything has ended.
+  ///
+  /// - Returns: False when that took too long.
+  private func cancelAndDrain(_ call: Call, until deadline: Deadline) throws(PostgresError) -> Bool {
     while true {
       guard let request = try handle.cancelRequest(), request.send() else { return false }
-      guard try drainSegment(call) else { return false }
+      let step = try drainStep(call, until: min(deadline, .after(Self.cancellationRepeat)))
       // Only when the request has ended is it sure that it does not hit a later statement.
-      guard waitForEnd(of: request, call) else { return false }
-      // The rest of a pipeline was on its way already: it needs a request of its own.
-      if pendingSyncs == 0 { return true }
+      guard waitForEnd(of: request, until: deadline) else { return false }
+      switch step {
+      case .finished: return true
+      case .reachedSync: break
+      case .timedOut: if deadline <= .now { return false }
+      }
     }
   }
 
   /// Reads up to the end of a command, or up to a pipeline's next synchronisation point.
-  private func drainSegment(_ call: Call) throws(PostgresError) -> Bool {
-    let wasPipeline = pendingSyncs > 0
+  private func drainStep(_ call: Call, until deadline: Deadline) throws(PostgresError) -> DrainStep {
+    var ends = 0
     while true {
       while handle.isBusy {
         let unsent = handle.flush()
         if unsent < 0 { throw connectionLost(call) }
-        if wait(read: true, write: unsent > 0, deadline: call.deadline, isCancellable: false) != nil { return false }
+        if wait(read: true, write: unsent > 0, deadline: deadline, isCancellable: false) != nil { return .timedOut }
         if !handle.consumeInput() { throw connectionLost(call) }
       }
       guard let result = handle.nextResult() else {
-        // In a pipeline this only separates two statements.
-        if wasPipeline, handle.isOpen { continue }
-        return true
+        // In a pipeline one of these only separates two statements.
+        if pendingSyncs == 0 || !handle.isOpen { return .finished }
+        ends += 1
+        if ends > 2 { throw outOfStep() }
+        continue
       }
+      ends = 0
       if result.status == PGRES_PIPELINE_SYNC {
         pendingSyncs -= 1
-        return true
+        return pendingSyncs == 0 ? .finished : .reachedSync
       }
     }
   }
 
-  private func waitForEnd(of request: CancelRequest, _ call: Call) -> Bool {
+  private func waitForEnd(of request: CancelRequest, until deadline: Deadline) -> Bool {
     while true {
-      let left = call.deadline?.millisecondsLeft(at: .now) ?? 0
+      let left = deadline.millisecondsLeft(at: .now)
       if left == 0 { return false }
       let outcome = pollSet.wait(
         socket: -1,
@@ -240,7 +261,9 @@ extension PostgresConnection {
     handle.close()
   }
 
-  /// Waits a moment between two tries of a transaction. Returns early when the task is cancelled.
+  /// Waits a moment between two tries of a transaction.
+  ///
+  /// Returns early when the task is cancelled.
   func pause(_ duration: Duration) {
     let deadline = Deadline.after(duration)
     while !Task.isCancelled {

@@ -30,6 +30,8 @@ public actor PostgresConnection {
   public static let cancellationCheckInterval: Duration = .milliseconds(100)
   /// How long the server may take to end a statement that was cancelled; then the connection is given up.
   static let cancellationGrace: Duration = .seconds(5)
+  /// How long to wait for the effect of a cancel request before it is repeated.
+  static let cancellationRepeat: Duration = .milliseconds(100)
   /// How much longer than the server's own `statement_timeout` a call waits before it cancels by itself.
   static let statementTimeoutGrace: Duration = .seconds(5)
 
@@ -44,6 +46,8 @@ public actor PostgresConnection {
   var statements = StatementCache()
   /// Names that the server may forget, once no transaction is open.
   var staleStatements: [String] = []
+  /// The `begin` of a transaction in which nothing has been sent yet; it travels with the first statement.
+  var pendingBegin: SQL?
   /// How many synchronisation points of the pipeline under way have not come back yet.
   var pendingSyncs = 0
   /// Whether ``close()`` was called.
@@ -102,6 +106,7 @@ public actor PostgresConnection {
   ///
   /// This is the boundary from which a cancelled task is noticed at once. The connection serves one caller at a time as long
   /// as the body does not suspend; a ``PostgresPool`` makes sure that nobody else has it.
+  @discardableResult
   public nonisolated func perform<Result: Sendable>(
     _ body: @Sendable (isolated PostgresConnection) async throws -> Result
   ) async throws -> Result {
@@ -112,7 +117,9 @@ public actor PostgresConnection {
     }
   }
 
-  /// Closes the connection. Every later call throws `.closed`. Closing twice does nothing.
+  /// Closes the connection.
+  ///
+  /// Every later call throws `.closed`. Closing twice does nothing.
   public func close() {
     isClosed = true
     handle.close()
@@ -125,12 +132,7 @@ public actor PostgresConnection {
   var isReusable: Bool { isOpen && !isClosed && handle.transactionStatus == PQTRANS_IDLE }
 
   /// Whether a transaction is open, failed or not.
-  public var isInTransaction: Bool {
-    switch handle.transactionStatus {
-    case PQTRANS_INTRANS, PQTRANS_INERROR: true
-    default: false
-    }
-  }
+  public var isInTransaction: Bool { pendingBegin != nil || handle.hasTransaction }
 
   /// The process of the server that serves this connection, as in `pg_stat_activity.pid`; 0 when not connected.
   public var backendProcessID: Int32 { handle.backendProcessID }

@@ -51,7 +51,9 @@ internal import CLibPQ
     return ColumnList(names: names, types: types)
   }
 
-  /// A value. Requires that row and column exist.
+  /// A value.
+  ///
+  /// Requires that row and column exist.
   func cell(row: Int, column: Int, type: PostgresType) -> PostgresCell {
     let row = Int32(row)
     let column = Int32(column)
@@ -68,6 +70,11 @@ internal import CLibPQ
 
   /// One field of an error.
   func errorField(_ field: Int) -> String? {
+    unsafe Self.errorField(field, of: pointer)
+  }
+
+  /// One field of an error, or of a notice, whose result somebody else owns.
+  static func errorField(_ field: Int, of pointer: OpaquePointer) -> String? {
     guard let text = unsafe PQresultErrorField(pointer, Int32(field)) else { return nil }
     return unsafe String(cString: text)
   }

@@ -2,13 +2,17 @@
 
 /// A statement that the server has prepared for this connection, or is about to.
 final class PreparedStatement {
-  /// Its name on the server. Names are never used twice on a connection.
+  /// Its name on the server.
+  ///
+  /// Names are never used twice on a connection.
   let name: String
   /// The types of its parameters, as they were given.
   let types: [UInt32]
   /// The columns of its result, known from the first execution on.
   var columns: ColumnList?
-  /// Whether it asks for its result in binary. It learns from the first execution, in text, whether it can.
+  /// Whether it asks for its result in binary.
+  ///
+  /// It learns from the first execution, in text, whether it can.
   var wantsBinary = false
   /// When it was used last, on the cache's own count.
   fileprivate(set) var lastUse = 0
@@ -21,8 +25,10 @@ final class PreparedStatement {
 
 /// The prepared statements of one connection, by text and parameter types; the least recently used go first.
 struct StatementCache {
-  /// How many are kept. A Flightdeck or a Navigator has some dozens of statements; the limit only stops a program that
-  /// makes up new texts forever.
+  /// How many are kept.
+  ///
+  /// A Flightdeck or a Navigator has some dozens of statements; the limit only stops a program that makes up new texts
+  /// forever.
   static let limit = 256
 
   private var entries: [String: [PreparedStatement]] = [:]
@@ -41,7 +47,9 @@ struct StatementCache {
     return nil
   }
 
-  /// Adds a statement under a new name. It may exceed the limit until ``evict()``.
+  /// Adds a statement under a new name.
+  ///
+  /// It may exceed the limit until ``evict()``.
   mutating func add(_ text: String, types: [UInt32]) -> PreparedStatement {
     names += 1
     uses += 1

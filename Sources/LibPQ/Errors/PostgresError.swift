@@ -45,7 +45,9 @@ public struct PostgresError: Error, Hashable, Sendable {
   public var detail: String?
   /// The server's hint, if it gave one.
   public var hint: String?
-  /// The server's code, if the server had a say. It is there for a lost or refused connection too.
+  /// The server's code, if the server had a say.
+  ///
+  /// It is there for a lost or refused connection too.
   public var sqlState: SQLState?
   /// The text of the statement, with secrets blotted out, if there was a statement.
   public var statement: String?
@@ -119,7 +121,9 @@ extension PostgresError: CustomStringConvertible {
   /// The longest part of a statement that a description shows, in characters.
   private static let longestStatement = 500
 
-  /// Everything that is known, for a log or a person. It holds no secret.
+  /// Everything that is known, for a log or a person.
+  ///
+  /// It holds no secret.
   public var description: String {
     var text = "\(kind): \(message)"
     if let sqlState, kind != .server(sqlState) { text += " (SQLSTATE \(sqlState))" }
@@ -136,7 +140,7 @@ extension PostgresError: CustomStringConvertible {
 
 /// An error type that can stand for a failure of PostgreSQL, so that a typed throw can carry both.
 ///
-/// Conform your own error type to it, and ``PostgresConnection/transaction(_:attempts:_:)`` throws that type alone.
+/// Conform your own error type to it, and `transaction` of ``PostgresConnection`` throws that type alone.
 public protocol PostgresErrorRepresentable: Error {
   /// Wraps a failure of PostgreSQL.
   init(postgres error: PostgresError)

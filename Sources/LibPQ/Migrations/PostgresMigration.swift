@@ -2,12 +2,16 @@
 
 /// One numbered change of a schema.
 public struct PostgresMigration: Hashable, Sendable {
-  /// Its number. Migrations run in the order of their numbers.
+  /// Its number.
+  ///
+  /// Migrations run in the order of their numbers.
   public let version: Int
   /// What it does, in a few words.
   public let name: String
-  /// Any number of statements. They run in one transaction, so nothing that refuses to run in one can be here
-  /// (`create database`, `create index concurrently`, …).
+  /// Any number of statements.
+  ///
+  /// They run in one transaction, so nothing that refuses to run in one can be here (`create database`, `create index
+  /// concurrently`, …).
   public let sql: SQL
 
   /// Describes a change.

@@ -5,9 +5,13 @@
 /// Any number of programs may migrate at once: an advisory lock lets one work, and the others find nothing left to do. Each
 /// migration is one transaction with its entry in the table, so a crash leaves whole migrations behind, never parts.
 public struct PostgresMigrations: Sendable {
-  /// How long to wait for others that migrate. 1 minute.
+  /// How long to wait for others that migrate.
+  ///
+  /// 1 minute.
   public static let defaultLockTimeout: Duration = .seconds(60)
-  /// How long one migration may take. 10 minutes.
+  /// How long one migration may take.
+  ///
+  /// 10 minutes.
   public static let defaultMigrationTimeout: Duration = .seconds(600)
 
   /// How long to wait for the end of one's own lock.
@@ -46,7 +50,9 @@ public struct PostgresMigrations: Sendable {
 
   private var qualifiedTable: SQL { "\(identifier: schema).\(identifier: table)" }
 
-  /// What two programs that migrate the same table agree on. Advisory locks are numbers, per database.
+  /// What two programs that migrate the same table agree on.
+  ///
+  /// Advisory locks are numbers, per database.
   private var lockKey: Int64 {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in "swift-failover migrations \(schema).\(table)".utf8 {
@@ -56,7 +62,9 @@ public struct PostgresMigrations: Sendable {
     return Int64(bitPattern: hash)
   }
 
-  /// Reads what the database records, and compares. It changes nothing and takes no lock.
+  /// Reads what the database records, and compares.
+  ///
+  /// It changes nothing and takes no lock.
   public func status(on connection: isolated PostgresConnection) throws(PostgresError) -> PostgresMigrationStatus {
     let exists = try connection.query("select to_regclass($1) is not null", [qualifiedTable.text])
     guard let row = exists.first, try row.decode(0, as: Bool.self) else {
@@ -148,25 +156,31 @@ public struct PostgresMigrations: Sendable {
     let status = try status(on: connection)
     try status.check()
     guard !status.pending.isEmpty else { return [] }
-    try createTable(connection)
+    try createTable(connection, timeout)
     for migration in status.pending { try apply(migration, connection, timeout) }
     return status.pending
   }
 
-  private func createTable(_ connection: isolated PostgresConnection) throws(PostgresError) {
-    // `create schema if not exists` asks for a privilege on the database even if the schema is there.
-    let schemas = try connection.query("select 1 from pg_namespace where nspname = $1", [schema])
-    if schemas.isEmpty { try connection.execute("create schema \(identifier: schema)") }
-    try connection.script(
-      """
-      create table if not exists \(sql: qualifiedTable) (
-        version bigint primary key,
-        name text not null,
-        checksum text not null,
-        applied_at timestamptz not null default clock_timestamp()
+  private func createTable(
+    _ connection: isolated PostgresConnection,
+    _ timeout: Duration
+  ) throws(PostgresError) {
+    try connection.transaction { connection throws(PostgresError) in
+      try connection.setLocalTimeouts(statement: timeout)
+      // `create schema if not exists` asks for a privilege on the database even if the schema is there.
+      let schemas = try connection.query("select 1 from pg_namespace where nspname = $1", [schema], preparation: .never)
+      if schemas.isEmpty { try connection.execute("create schema \(identifier: schema)") }
+      try connection.execute(
+        """
+        create table if not exists \(sql: qualifiedTable) (
+          version bigint primary key,
+          name text not null,
+          checksum text not null,
+          applied_at timestamptz not null default clock_timestamp()
+        )
+        """
       )
-      """
-    )
+    }
   }
 
   private func apply(

@@ -11,7 +11,9 @@ public struct PostgresBackoff: Hashable, Sendable {
   /// By how much of itself a pause is made shorter or longer, by chance: 0 for not at all, 0.2 for ±20 %.
   public var jitter: Double
 
-  /// Chooses the pauses. By default 100 ms, doubling up to 5 s, ±20 %.
+  /// Chooses the pauses.
+  ///
+  /// By default 100 ms, doubling up to 5 s, ±20 %.
   public init(
     initial: Duration = .milliseconds(100),
     maximum: Duration = .seconds(5),

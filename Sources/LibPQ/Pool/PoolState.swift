@@ -55,7 +55,9 @@ struct PoolState {
     return directive
   }
 
-  /// Parks the waiter's task. Answers what to resume it with if it need not wait: a directive, or nothing.
+  /// Parks the waiter's task.
+  ///
+  /// Answers what to resume it with if it need not wait: a directive, or nothing.
   mutating func park(_ waiter: PoolStateMachine.WaiterID, _ continuation: Continuation) -> Directive?? {
     switch waiting[waiter] {
     case .directed(let directive):

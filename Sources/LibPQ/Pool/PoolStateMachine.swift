@@ -92,7 +92,9 @@ struct PoolStateMachine {
 
   // MARK: Waiters
 
-  /// A new waiter. It MUST NOT wait already.
+  /// A new waiter.
+  ///
+  /// It MUST NOT wait already.
   mutating func acquire(_ waiter: WaiterID, now: Duration) -> [Action] {
     if isShutDown { return [.refuse(waiter, .shutDown)] }
     if waiters.count >= limits.maximumWaiters { return [.refuse(waiter, .tooManyWaiters)] }
@@ -100,7 +102,9 @@ struct PoolStateMachine {
     return serve(now: now)
   }
 
-  /// A waiter does not want to wait any more. One that has had its directive already is ignored: it must act by that.
+  /// A waiter does not want to wait any more.
+  ///
+  /// One that has had its directive already is ignored: it must act by that.
   mutating func abandon(_ waiter: WaiterID) -> [Action] {
     waiters.removeAll { $0 == waiter }
     return setAlarm()
@@ -176,7 +180,9 @@ struct PoolStateMachine {
     return old.map { .close($0.id) } + serve(now: now)
   }
 
-  /// Refuses everybody from now on. What is leased is closed when it comes back.
+  /// Refuses everybody from now on.
+  ///
+  /// What is leased is closed when it comes back.
   mutating func shutDown() -> [Action] {
     guard !isShutDown else { return [] }
     isShutDown = true

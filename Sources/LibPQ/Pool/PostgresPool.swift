@@ -6,19 +6,33 @@ internal import Synchronization
 
 /// What bounds a pool.
 public struct PostgresPoolOptions: Hashable, Sendable {
-  /// How many connections there may be. 10.
+  /// How many connections there may be.
+  ///
+  /// 10.
   public var maximumConnections = 10
-  /// How many callers may wait; more are refused at once. 10,000.
+  /// How many callers may wait; more are refused at once.
+  ///
+  /// 10,000.
   public var maximumWaiters = 10_000
-  /// How long a caller waits for a connection, with every attempt to make one. 10 s.
+  /// How long a caller waits for a connection, with every attempt to make one.
+  ///
+  /// 10 s.
   public var acquireTimeout: Duration = .seconds(10)
-  /// How long a connection may lie idle before it is closed. 5 minutes.
+  /// How long a connection may lie idle before it is closed.
+  ///
+  /// 5 minutes.
   public var idleTimeout: Duration = .seconds(300)
-  /// How long a connection lives, ±10 % by chance so that not all end at once. 1 hour.
+  /// How long a connection lives, ±10 % by chance so that not all end at once.
+  ///
+  /// 1 hour.
   public var maximumLifetime: Duration = .seconds(3600)
-  /// After how long an idle connection is asked whether it still answers before it is handed out. 30 s.
+  /// After how long an idle connection is asked whether it still answers before it is handed out.
+  ///
+  /// 30 s.
   public var validateAfterIdle: Duration = .seconds(30)
-  /// How often ``PostgresPool/run()`` looks after idle connections. 30 s.
+  /// How often ``PostgresPool/run()`` looks after idle connections.
+  ///
+  /// 30 s.
   public var upkeepInterval: Duration = .seconds(30)
   /// The pauses while no connection can be made.
   public var backoff = PostgresBackoff()
@@ -47,7 +61,9 @@ public final class PostgresPool: Service, Sendable {
   private let start = Deadline.now
   private let state: Mutex<PoolState>
 
-  /// Makes a pool. It does not connect yet.
+  /// Makes a pool.
+  ///
+  /// It does not connect yet.
   public init(_ configuration: PostgresConfiguration, options: PostgresPoolOptions = .init(), logger: Logger) {
     self.configuration = configuration
     self.options = options
@@ -75,6 +91,7 @@ public final class PostgresPool: Service, Sendable {
   ///
   /// - Throws: What the body throws; before it runs, `.poolExhausted` if no connection was free in time, the last
   ///   `.connectionFailed` if none could be made, `.cancelled`, or `.closed`.
+  @discardableResult
   public func withConnection<Result: Sendable>(
     _ body: @Sendable (isolated PostgresConnection) async throws -> Result
   ) async throws -> Result {
@@ -99,9 +116,10 @@ public final class PostgresPool: Service, Sendable {
 
   /// Runs a transaction on a connection of the pool.
   ///
-  /// - Parameters: As for ``PostgresConnection/transaction(_:attempts:_:)``. The body does not suspend: nothing but the
+  /// - Parameters: As for `transaction` of ``PostgresConnection``. The body does not suspend: nothing but the
   ///   server makes the transaction last.
-  /// - Throws: As ``withConnection(_:)`` and ``PostgresConnection/transaction(_:attempts:_:)``.
+  /// - Throws: As ``withConnection(_:)`` and `transaction` of ``PostgresConnection``.
+  @discardableResult
   public func withTransaction<Result: Sendable>(
     _ options: TransactionOptions = .readCommitted,
     attempts: Int = 1,
@@ -209,7 +227,9 @@ public final class PostgresPool: Service, Sendable {
     return connection
   }
 
-  /// Tells the machine why a connection was not made. Throws if the waiter has no reason to wait on.
+  /// Tells the machine why a connection was not made.
+  ///
+  /// Throws if the waiter has no reason to wait on.
   private func reportFailure(
     _ error: PostgresError,
     _ id: PoolStateMachine.ConnectionID,
@@ -287,7 +307,9 @@ public final class PostgresPool: Service, Sendable {
 }
 
 extension PostgresConnection {
-  /// Leaves no transaction behind. Answers whether the connection can be lent again.
+  /// Leaves no transaction behind.
+  ///
+  /// Answers whether the connection can be lent again.
   fileprivate func settle() -> Bool {
     rollback()
     return isReusable

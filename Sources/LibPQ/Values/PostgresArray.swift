@@ -119,12 +119,12 @@ private enum BinaryArray {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(20 + 16 * array.count)
     // Dimensions, a flag that readers ignore, the type; then, per dimension, its length and its lower bound.
-    append(array.isEmpty ? 0 : 1, to: &bytes)
-    append(0, to: &bytes)
-    append(Int32(bitPattern: elementType.rawValue), to: &bytes)
+    append(length: array.isEmpty ? 0 : 1, to: &bytes)
+    append(length: 0, to: &bytes)
+    append(length: Int32(bitPattern: elementType.rawValue), to: &bytes)
     if !array.isEmpty {
-      append(Int32(clamping: array.count), to: &bytes)
-      append(1, to: &bytes)
+      append(length: Int32(clamping: array.count), to: &bytes)
+      append(length: 1, to: &bytes)
     }
     for element in array { append(element.postgresValue, to: &bytes) }
     return bytes
@@ -132,37 +132,42 @@ private enum BinaryArray {
 
   private static func append(_ value: PostgresValue, to bytes: inout [UInt8]) {
     switch value {
-    case .null: append(-1, to: &bytes)
+    case .null: append(length: -1, to: &bytes)
     case .bool(let value):
-      append(1, to: &bytes)
+      append(length: 1, to: &bytes)
       bytes.append(value ? 1 : 0)
     case .int4(let value):
-      append(4, to: &bytes)
+      append(length: 4, to: &bytes)
       append(value, to: &bytes)
     case .int8(let value):
-      append(8, to: &bytes)
+      append(length: 8, to: &bytes)
       append(value, to: &bytes)
     case .float8(let value):
-      append(8, to: &bytes)
+      append(length: 8, to: &bytes)
       append(Int64(bitPattern: value.bitPattern), to: &bytes)
     case .timestamptz(let value):
       // Beyond what 64 bits hold, the server gets a time that it refuses as out of range.
-      append(8, to: &bytes)
+      append(length: 8, to: &bytes)
       append(value.binary ?? .max - 1, to: &bytes)
     case .text(let text):
-      append(Int32(clamping: text.utf8.count), to: &bytes)
+      append(length: Int32(clamping: text.utf8.count), to: &bytes)
       bytes.append(contentsOf: text.utf8)
     case .textual(.jsonb, let text):
-      append(Int32(clamping: text.utf8.count + 1), to: &bytes)
+      append(length: Int32(clamping: text.utf8.count + 1), to: &bytes)
       bytes.append(1)
       bytes.append(contentsOf: text.utf8)
     case .textual(_, let text):
-      append(Int32(clamping: text.utf8.count), to: &bytes)
+      append(length: Int32(clamping: text.utf8.count), to: &bytes)
       bytes.append(contentsOf: text.utf8)
     case .binary(_, let value):
-      append(Int32(clamping: value.count), to: &bytes)
+      append(length: Int32(clamping: value.count), to: &bytes)
       bytes.append(contentsOf: value)
     }
+  }
+
+  /// Appends one of the form's own 32-bit numbers.
+  private static func append(length: Int32, to bytes: inout [UInt8]) {
+    append(length, to: &bytes)
   }
 
   private static func append(_ value: some FixedWidthInteger, to bytes: inout [UInt8]) {

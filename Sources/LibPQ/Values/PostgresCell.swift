@@ -97,7 +97,9 @@
   }
 }
 
-/// Why a value could not be read as the wanted type. A row turns it into a ``PostgresError`` that says which column.
+/// Why a value could not be read as the wanted type.
+///
+/// A row turns it into a ``PostgresError`` that says which column.
 public struct PostgresDecodingFailure: Error, Hashable, Sendable {
   /// The reason, as the end of a sentence.
   public let reason: String

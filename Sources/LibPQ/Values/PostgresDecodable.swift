@@ -70,7 +70,9 @@ extension Bool: PostgresDecodable {
 }
 
 extension Double: PostgresDecodable {
-  /// Reads `double precision`, `real` or an integer type. An integer beyond 2⁵³ is rounded.
+  /// Reads `double precision`, `real` or an integer type.
+  ///
+  /// An integer beyond 2⁵³ is rounded.
   public init(postgresCell cell: PostgresCell) throws(PostgresDecodingFailure) {
     if cell.isNull { throw .null }
     switch cell.type {

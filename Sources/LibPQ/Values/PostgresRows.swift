@@ -33,7 +33,9 @@ extension PostgresRows: RandomAccessCollection {
   /// The index behind the last row.
   public var endIndex: Int { count }
 
-  /// A row. Requires an index within the collection.
+  /// A row.
+  ///
+  /// Requires an index within the collection.
   public subscript(position: Int) -> PostgresRow {
     precondition(position >= 0 && position < count, "There is no row \(position) in a result of \(count) rows.")
     return PostgresRow(rows: self, index: position)
@@ -88,7 +90,9 @@ public struct PostgresRow: Sendable {
     }
   }
 
-  /// The value of a column by its position, from 0, undecoded. Requires that there is such a column.
+  /// The value of a column by its position, from 0, undecoded.
+  ///
+  /// Requires that there is such a column.
   public subscript(column: Int) -> PostgresCell {
     rows.handle.cell(row: index, column: column, type: rows.columns.types[column])
   }
@@ -102,7 +106,9 @@ extension PostgresRows {
   }
 }
 
-/// The names and types of a result's columns. One list serves every execution of a prepared statement.
+/// The names and types of a result's columns.
+///
+/// One list serves every execution of a prepared statement.
 final class ColumnList: Sendable {
   let names: [String]
   let types: [PostgresType]
@@ -112,7 +118,9 @@ final class ColumnList: Sendable {
     self.types = types
   }
 
-  /// The first column of a name. Results are narrow: looking through them beats a dictionary.
+  /// The first column of a name.
+  ///
+  /// Results are narrow: looking through them beats a dictionary.
   func index(of name: String) -> Int? {
     names.firstIndex(of: name)
   }

@@ -67,7 +67,9 @@ public struct PostgresJSON: Hashable, Sendable, CustomStringConvertible {
   /// The JSON text.
   public var text: String
 
-  /// Wraps JSON text. The server refuses it if it is not JSON.
+  /// Wraps JSON text.
+  ///
+  /// The server refuses it if it is not JSON.
   public init(_ text: String) {
     self.text = text
   }

@@ -1,0 +1,101 @@
+// The operator's verbs.
+
+public import FailoverCore
+internal import LibPQ
+
+/// What an operator can do with a request.
+public enum RequestVerb: String, Hashable, Sendable, CaseIterable {
+  /// Call it off: what has not begun is cancelled, what can be turned back is rolled back, the rest goes on.
+  case cancel
+  /// Admit no more missions.
+  case hold
+  /// Admit missions again, and accept the failures so far.
+  case resume
+  /// Fly again what did not succeed.
+  case retry
+}
+
+/// What an operator can do with a mission.
+public enum MissionVerb: String, Hashable, Sendable, CaseIterable {
+  /// Call it off, or turn it back if it has begun.
+  case cancel
+  /// Turn it back.
+  case rollBack
+  /// Give up waiting for its source.
+  case escalate
+  /// Fly the failed flight of a held mission again.
+  case retry
+  /// End its commit window now.
+  case commit
+  /// Stop waiting for what cannot be done.
+  case abandon
+}
+
+/// What an operator can do with a debt.
+public enum DebtVerb: String, Hashable, Sendable, CaseIterable {
+  /// Clean up now.
+  case pay
+  /// Write it off.
+  case abandon
+}
+
+extension Navigator {
+  /// Gives a command to a request.
+  ///
+  /// - Parameter reason: Why, for the history.
+  /// - Throws: ``NavigatorError/notFound(kind:name:)``, and ``NavigatorError/illegal(_:)`` where the verb makes no sense.
+  public func command(_ verb: RequestVerb, request: RequestID, reason: String) async throws(NavigatorError) {
+    let event: FailoverRequest.Event =
+      switch verb {
+      case .cancel: .cancel
+      case .hold: .hold
+      case .resume: .resume
+      case .retry: .retry
+      }
+    try await pool.unit { db, unit in
+      var loaded = try RequestStore.load(request, on: db)
+      try loaded.apply(event, cause: "operator: \(reason)", at: unit.now)
+      try RequestStore.finish(&loaded, reconcile: settings.requestReconcile, unit: &unit, on: db)
+      if verb == .retry {
+        try db.execute("update navigator.requests set ended_at = null where id = $1", [request.rawValue])
+      }
+    }
+  }
+
+  /// Gives a command to a mission.
+  ///
+  /// - Parameter reason: Why, for the history.
+  /// - Throws: ``NavigatorError/notFound(kind:name:)``, and ``NavigatorError/illegal(_:)`` where the verb makes no sense.
+  public func command(_ verb: MissionVerb, mission: MissionID, reason: String) async throws(NavigatorError) {
+    let event: Mission.Event =
+      switch verb {
+      case .cancel: .cancel(reason: reason)
+      case .rollBack: .rollBack(reason: reason)
+      case .escalate: .escalate(reason: reason)
+      case .retry: .retry
+      case .commit: .commit
+      case .abandon: .abandon(reason: reason)
+      }
+    let input = MissionInput(mission: mission, event: event, cause: "operator: \(reason)")
+    try await pool.unit { db, unit in try MissionStore.command(input, unit: &unit, on: db) }
+  }
+
+  /// Gives a command to a debt.
+  ///
+  /// - Parameter reason: Why, for the history.
+  /// - Throws: ``NavigatorError/notFound(kind:name:)``.
+  public func command(
+    _ verb: DebtVerb,
+    mission: MissionID,
+    side: Side,
+    reason: String
+  ) async throws(NavigatorError) {
+    let event: Debt.Event = verb == .pay ? .pay : .abandon(reason: reason)
+    let input = DebtStore.Input(mission: mission, side: side, event: event, cause: "operator: \(reason)")
+    try await pool.unit { db, unit in
+      guard try DebtStore.apply([input], unit: &unit, on: db) != [0] else {
+        throw NavigatorError.notFound(kind: "debt", name: "\(mission)/\(side.rawValue)")
+      }
+    }
+  }
+}

@@ -1,0 +1,230 @@
+// The control plane at work: its loops, any number of replicas of them.
+
+internal import FailoverCore
+internal import LibPQ
+public import Logging
+public import ServiceLifecycle
+
+/// Runs the control plane's loops until it is shut down.
+///
+/// Any number of replicas may run against one store; none is the leader. Each loop takes work that nobody else has, in
+/// transactions, so that killing a replica at any point loses nothing: what it had not committed is done by another, and what
+/// it was delivering is delivered again when its lease ends.
+public final class NavigatorService: Service {
+  private let navigator: Navigator
+  private let links: any PlaneLinkSource
+  private let logger: Logger
+
+  /// Makes a replica.
+  ///
+  /// - Parameters:
+  ///   - navigator: The control plane that it works for.
+  ///   - links: How it reaches the clusters.
+  ///   - logger: Where it logs.
+  public init(navigator: Navigator, links: any PlaneLinkSource, logger: Logger) {
+    self.navigator = navigator
+    self.links = links
+    self.logger = logger
+  }
+
+  /// Works until the service is shut down or the task is cancelled.
+  public func run() async throws {
+    await cancelWhenGracefulShutdown { [self] in await work() }
+  }
+
+  private var pool: PostgresPool { navigator.pool }
+  private var settings: NavigatorSettings { navigator.settings }
+
+  private func work() async {
+    let bells = Bells()
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await self.listen(bells) }
+      group.addTask {
+        await self.loop("requests", bell: bells.requests, poll: self.settings.missionTick) {
+          try await Reconciler.requests(self.settings, in: self.pool)
+        }
+      }
+      group.addTask {
+        await self.loop("missions", bell: Doorbell(), poll: self.settings.missionTick) {
+          try await Reconciler.missions(self.settings, in: self.pool)
+        }
+      }
+      group.addTask {
+        await self.loop("debts", bell: Doorbell(), poll: self.settings.debtReconcile) {
+          try await Cleaner.payDebts(limit: self.settings.batch, in: self.pool)
+          return false
+        }
+      }
+      group.addTask {
+        await self.loop("history", bell: Doorbell(), poll: self.settings.cleanupInterval) {
+          try await Cleaner.removeHistory(
+            olderThan: self.settings.historyRetention,
+            limit: self.settings.batch,
+            in: self.pool
+          ) == self.settings.batch
+        }
+      }
+      group.addTask { await self.tendPlanes(bells) }
+      await group.waitForAll()
+    }
+  }
+
+  /// The bells of the loops that other replicas, or an operator's command, may wake.
+  private final class Bells: Sendable {
+    let requests = Doorbell()
+    let planes = Doorbell()
+    let dispatchers = BellTower()
+
+    func ringAll() {
+      requests.ring()
+      planes.ring()
+      dispatchers.ringAll()
+    }
+  }
+
+  /// Rings when any replica commits something.
+  ///
+  /// The first event after each reconnect rings too, so nothing is missed.
+  private func listen(_ bells: Bells) async {
+    let listener = PostgresListener(pool.configuration, channels: ["navigator_wake"], logger: logger)
+    while !Task.isCancelled {
+      do {
+        for try await _ in listener.events { bells.ringAll() }
+        return
+      } catch {
+        logger.error("cannot listen; polling goes on", metadata: ["error": "\(error)"])
+        do { try await Task.sleep(for: settings.requestReconcile) } catch { return }
+      }
+    }
+  }
+
+  /// Runs one loop.
+  ///
+  /// Its work says whether there is more; a failure is logged and tried again with backoff.
+  private func loop(
+    _ name: String,
+    bell: Doorbell,
+    poll: Duration,
+    work: @escaping @Sendable () async throws -> Bool
+  ) async {
+    let failures = FailureCount()
+    await runLoop(bell: bell, poll: poll) { [logger] in
+      do {
+        let isMore = try await work()
+        failures.reset()
+        return isMore ? .more : .done
+      } catch {
+        if Task.isCancelled { return .done }
+        let rest = RetryPolicy.reconnect.delay(attempt: failures.count(), jitter: .random(in: 0..<1))
+        logger.error("\(name): failed, trying again", metadata: ["error": "\(error)", "in": "\(rest)"])
+        return .rest(rest)
+      }
+    }
+  }
+
+  // MARK: Clusters
+
+  /// Keeps one set of loops for each registered cluster, and replaces it when the registration changes.
+  private func tendPlanes(_ bells: Bells) async {
+    await withTaskGroup(of: Void.self) { group in
+      let tended = TendedPlanes()
+      await loop("clusters", bell: bells.planes, poll: settings.requestReconcile, in: &group) { group in
+        for registration in try await self.navigator.registrations() {
+          guard let generation = tended.begin(registration) else { continue }
+          group.addTask { await self.tend(registration, generation, tended, bells) }
+        }
+      }
+    }
+  }
+
+  private func loop(
+    _ name: String,
+    bell: Doorbell,
+    poll: Duration,
+    in group: inout TaskGroup<Void>,
+    work: (inout TaskGroup<Void>) async throws -> Void
+  ) async {
+    group.addTask {
+      while !Task.isCancelled {
+        do { try await Task.sleep(for: poll) } catch { return }
+        bell.ring()
+      }
+    }
+    while !Task.isCancelled {
+      do {
+        try await work(&group)
+      } catch {
+        if !Task.isCancelled { logger.error("\(name): failed, trying again", metadata: ["error": "\(error)"]) }
+        do { try await Task.sleep(for: .seconds(1)) } catch { break }
+        continue
+      }
+      await bell.wait()
+    }
+    group.cancelAll()
+  }
+
+  /// The loops of one cluster, until its registration changes.
+  private func tend(
+    _ registration: ClusterRegistration,
+    _ generation: Int,
+    _ tended: TendedPlanes,
+    _ bells: Bells
+  ) async {
+    let link: any PlaneLink
+    do {
+      link = try await links.link(to: registration)
+    } catch {
+      logger.error(
+        "cannot make a link to the cluster",
+        metadata: ["cluster": "\(registration.cluster.name)", "error": "\(error)"]
+      )
+      do { try await Task.sleep(for: settings.requestReconcile) } catch { return }
+      tended.end(registration.cluster.name)
+      return
+    }
+    let events = Doorbell()
+    let deliveries = bells.dispatchers.bell(of: registration.cluster.name)
+    let importer = EventImporter(pool: pool, link: link, settings: settings, logger: logger)
+    let monitor = HealthMonitor(pool: pool, link: link, settings: settings, logger: logger)
+    let dispatcher = Dispatcher(pool: pool, link: link, settings: settings, logger: logger)
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await link.watch { events.ring() } }
+      group.addTask {
+        await self.loop("events of \(link.cluster)", bell: events, poll: self.settings.eventPoll) {
+          try await importer.importBatch()
+        }
+      }
+      group.addTask {
+        await self.loop("heartbeat of \(link.cluster)", bell: Doorbell(), poll: self.settings.heartbeatInterval) {
+          try await monitor.look()
+          return false
+        }
+      }
+      group.addTask { await self.dispatch(dispatcher, bell: deliveries) }
+      group.addTask {
+        // Ends all loops of this registration when another one has taken its place.
+        while !Task.isCancelled, tended.isCurrent(registration.cluster.name, generation) {
+          do { try await Task.sleep(for: self.settings.missionTick) } catch { return }
+        }
+      }
+      // The watch comes back at once if the link has nothing to watch; only the last task ends by itself.
+      while await group.next() != nil {
+        if !tended.isCurrent(registration.cluster.name, generation) { break }
+      }
+      group.cancelAll()
+    }
+  }
+
+  private func dispatch(_ dispatcher: Dispatcher, bell: Doorbell) async {
+    let breaker = BreakerBox(CircuitBreaker(cluster: dispatcher.link.cluster))
+    await runLoop(bell: bell, poll: settings.dispatcherPoll) { [logger] in
+      do {
+        return try await dispatcher.deliverBatch(breaker, jitter: .random(in: 0..<1))
+      } catch {
+        if Task.isCancelled { return .done }
+        logger.error("dispatcher: failed, trying again", metadata: ["error": "\(error)"])
+        return .rest(.seconds(1))
+      }
+    }
+  }
+}

@@ -1,0 +1,92 @@
+// Small shared states of the service's loops.
+
+internal import FailoverCore
+internal import Synchronization
+
+/// One bell for each cluster's Dispatcher.
+final class BellTower: Sendable {
+  private let bells = Mutex<[ClusterName: Doorbell]>([:])
+
+  /// The bell of a cluster.
+  func bell(of cluster: ClusterName) -> Doorbell {
+    bells.withLock { bells in
+      if let bell = bells[cluster] { return bell }
+      let bell = Doorbell()
+      bells[cluster] = bell
+      return bell
+    }
+  }
+
+  /// Rings all of them.
+  func ringAll() {
+    for bell in bells.withLock({ Array($0.values) }) { bell.ring() }
+  }
+}
+
+/// Which registrations have loops now.
+final class TendedPlanes: Sendable {
+  private struct Entry {
+    let registration: ClusterRegistration
+    let generation: Int
+  }
+
+  private struct State {
+    var entries: [ClusterName: Entry] = [:]
+    var generation = 0
+  }
+
+  private let state = Mutex(State())
+
+  /// Says that loops for this registration begin, and that those of an older one end.
+  ///
+  /// - Returns: The number of the loops, or nil if this very registration has loops already.
+  func begin(_ registration: ClusterRegistration) -> Int? {
+    state.withLock { state in
+      guard state.entries[registration.cluster.name]?.registration != registration else { return nil }
+      state.generation += 1
+      state.entries[registration.cluster.name] = Entry(registration: registration, generation: state.generation)
+      return state.generation
+    }
+  }
+
+  /// Whether these loops are still the cluster's.
+  func isCurrent(_ cluster: ClusterName, _ generation: Int) -> Bool {
+    state.withLock { $0.entries[cluster]?.generation == generation }
+  }
+
+  /// Says that a cluster has no loops, so that the next round begins some.
+  func end(_ cluster: ClusterName) {
+    state.withLock { $0.entries[cluster] = nil }
+  }
+}
+
+/// How often in a row something failed.
+final class FailureCount: Sendable {
+  private let failures = Mutex(0)
+
+  /// Counts one more.
+  func count() -> Int {
+    failures.withLock { failures in
+      failures += 1
+      return failures
+    }
+  }
+
+  /// It succeeded.
+  func reset() { failures.withLock { $0 = 0 } }
+}
+
+/// A breaker that is used by one loop, whose closure must be Sendable.
+final class BreakerBox: Sendable {
+  private let breaker: Mutex<CircuitBreaker>
+
+  init(_ breaker: CircuitBreaker) { self.breaker = Mutex(breaker) }
+
+  /// Asks for the permission to call.
+  func attempt(at now: Timestamp) -> CircuitBreaker.Permission { breaker.withLock { $0.attempt(at: now) } }
+
+  /// Reports the outcome of a permitted call.
+  func apply(_ event: CircuitBreaker.Event, at now: Timestamp) throws {
+    _ = try breaker.withLock { try $0.apply(event, at: now) }
+  }
+}

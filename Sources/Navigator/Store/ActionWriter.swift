@@ -1,0 +1,162 @@
+// What missions want done, written down in the transaction of the decision: outbox, placements, debts, outcomes.
+
+internal import FailoverCore
+internal import Flightdeck
+internal import LibPQ
+
+enum ActionWriter {
+  /// One row of the outbox before it is written.
+  struct Delivery {
+    let cluster: ClusterName
+    let flight: FlightID
+    let kind: String
+    let payload: String
+  }
+
+  /// Writes down all actions of a unit.
+  static func write(
+    _ actions: [(MissionOrder, Mission.Action)],
+    unit: inout Unit,
+    on db: isolated PostgresConnection
+  ) throws {
+    var deliveries: [Delivery] = []
+    var launched: [FlightOrder] = []
+    var debts: [Debt] = []
+    var outcomes: [(MissionID, MissionOutcome, Bool)] = []
+    var placements: [(DeploymentName, ClusterName, Generation)] = []
+    for (order, action) in actions {
+      switch action {
+      case .launch(let assignment): launched.append(order.flightOrder(assignment))
+      case .grant(let flight, let clearance):
+        let payload = try Coding.text(clearance)
+        deliveries.append(
+          Delivery(cluster: order.cluster(flight.side), flight: flight, kind: "grant", payload: payload)
+        )
+      case .cancel(let flight):
+        deliveries.append(Delivery(cluster: order.cluster(flight.side), flight: flight, kind: "cancel", payload: "{}"))
+      case .recordPlacement(let cluster, let generation):
+        placements.append((order.deployment.name, cluster, generation))
+      case .incurDebt(let note):
+        debts.append(try debt(order, note, on: db))
+      case .tellRequest(let outcome, let byOperator): outcomes.append((order.id, outcome, byOperator))
+      }
+    }
+    try launch(launched, at: unit.now, on: db)
+    try deliver(deliveries, at: unit.now, on: db)
+    try record(placements, on: db)
+    try DebtStore.insert(debts, at: unit.now, on: db)
+    try tell(outcomes, on: db)
+    if !actions.isEmpty { unit.wakes = true }
+  }
+
+  /// Puts flights on record and into the outbox.
+  ///
+  /// A flight that is on record already keeps what it has.
+  static func launch(_ orders: [FlightOrder], at now: Timestamp, on db: isolated PostgresConnection) throws {
+    guard !orders.isEmpty else { return }
+    try db.execute(
+      """
+      insert into navigator.flights (id, mission, cluster, plan, phase, steps, updated_at)
+      select id, mission, cluster, plan, 'DISPATCHING', steps, $6
+      from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[]) as u (id, mission, cluster, plan, steps)
+      on conflict (id) do nothing
+      """,
+      [
+        orders.map(\.id.description), orders.map(\.id.mission.description), orders.map(\.cluster.rawValue),
+        orders.map(\.plan.kind.rawValue), orders.map { Int64($0.plan.steps.count) }, now.postgres,
+      ]
+    )
+    // Every generation that was handed out is on record, so that the next one is newer.
+    try db.execute(
+      """
+      update navigator.deployments as d set generation = greatest(d.generation, u.generation)
+      from (select name, max(generation) as generation from unnest($1::text[], $2::bigint[]) as l (name, generation)
+            group by name) as u
+      where d.name = u.name
+      """,
+      [orders.map(\.deployment.name.rawValue), orders.map(\.generation.rawValue)]
+    )
+    try deliver(
+      try orders.map { order in
+        Delivery(cluster: order.cluster, flight: order.id, kind: "start", payload: try Coding.text(order))
+      },
+      at: now,
+      on: db
+    )
+  }
+
+  /// Puts deliveries into the outbox.
+  static func deliver(_ deliveries: [Delivery], at now: Timestamp, on db: isolated PostgresConnection) throws {
+    guard !deliveries.isEmpty else { return }
+    try db.execute(
+      """
+      insert into navigator.outbox (cluster, flight, kind, payload, due_at)
+      select cluster, flight, kind, payload::jsonb, $5
+      from unnest($1::text[], $2::text[], $3::text[], $4::text[])
+        with ordinality as u (cluster, flight, kind, payload, place)
+      order by place
+      """,
+      [
+        deliveries.map(\.cluster.rawValue), deliveries.map(\.flight.description), deliveries.map(\.kind),
+        deliveries.map(\.payload), now.postgres,
+      ]
+    )
+  }
+
+  private static func record(
+    _ placements: [(DeploymentName, ClusterName, Generation)],
+    on db: isolated PostgresConnection
+  ) throws {
+    for (deployment, cluster, generation) in placements {
+      // An older hand-over never overwrites a newer one.
+      try db.execute(
+        """
+        update navigator.deployments set cluster = $2, generation = $3, placement = 'PLACED', placement_error = null
+        where name = $1 and generation <= $3
+        """,
+        [deployment.rawValue, cluster.rawValue, generation.rawValue]
+      )
+    }
+  }
+
+  private static func debt(
+    _ order: MissionOrder,
+    _ note: DebtNote,
+    on db: isolated PostgresConnection
+  ) throws -> Debt {
+    // The debt's flights are numbered on from those of the mission.
+    let rows = try db.query(
+      "select id from navigator.flights where mission = $1",
+      [order.id.description]
+    )
+    var last = 0
+    for row in rows {
+      let flight = try FlightID(row.decode("id", as: String.self))
+      let isOfItsLeg = flight.side == note.side && flight.direction == Debt.direction(of: note.side)
+      if isOfItsLeg { last = max(last, flight.attempt) }
+    }
+    let generation = try db.query(
+      "select generation from navigator.deployments where name = $1",
+      [order.deployment.name.rawValue]
+    ).first?.decode("generation", as: Int64.self)
+    return Debt(mission: order.id, note: note, generation: Generation(generation ?? 0), flights: last)
+  }
+
+  private static func tell(
+    _ outcomes: [(MissionID, MissionOutcome, Bool)],
+    on db: isolated PostgresConnection
+  ) throws {
+    guard !outcomes.isEmpty else { return }
+    try db.execute(
+      """
+      insert into navigator.outcomes (request, mission, outcome, by_operator)
+      select request, mission, outcome, by_operator
+      from unnest($1::text[], $2::text[], $3::text[], $4::boolean[]) as u (request, mission, outcome, by_operator)
+      """,
+      [
+        outcomes.map(\.0.request.rawValue), outcomes.map(\.0.description), outcomes.map(\.1.rawValue),
+        outcomes.map(\.2),
+      ]
+    )
+  }
+}

@@ -1,0 +1,212 @@
+// How requests go on: outcomes of missions in, admissions and verbs out, all in one transaction.
+
+internal import FailoverCore
+internal import Flightdeck
+internal import LibPQ
+
+enum RequestStore {
+  /// A request whose row is locked.
+  struct Loaded {
+    var request: FailoverRequest
+    let source: ClusterName
+    var history: [HistoryRow] = []
+    var actions: [FailoverRequest.Action] = []
+
+    /// Applies one event and keeps what follows from it.
+    mutating func apply(_ event: FailoverRequest.Event, cause: String, at now: Timestamp) throws {
+      let before = request.phase
+      guard case .acted(let wanted) = try request.apply(event, at: now) else { return }
+      actions += wanted
+      history.append(
+        HistoryRow(
+          request: request.id.rawValue,
+          machine: "request",
+          subject: request.id.rawValue,
+          kind: event.kind.rawValue,
+          event: try Coding.text(event),
+          from: before.rawValue,
+          to: request.phase.rawValue,
+          cause: cause
+        )
+      )
+    }
+  }
+
+  /// Requests that have something to do: new ones, those whose missions have ended, those whose time has come.
+  ///
+  /// A request that another replica works on is passed over.
+  static func due(limit: Int, at now: Timestamp, on db: isolated PostgresConnection) throws -> [Loaded] {
+    try db.query(
+      """
+      select request, source from navigator.requests as r
+      where ended_at is null
+        and (due_at <= $1 or exists (select from navigator.outcomes as o where o.request = r.id))
+      order by submitted_at limit $2 for update skip locked
+      """,
+      [now.postgres, Int64(limit)]
+    ).map { try loaded($0) }
+  }
+
+  /// One request, whose row this unit waits for.
+  static func load(_ id: RequestID, on db: isolated PostgresConnection) throws -> Loaded {
+    let rows = try db.query(
+      "select request, source from navigator.requests where id = $1 for update",
+      [id.rawValue]
+    )
+    guard let row = rows.first else { throw NavigatorError.notFound(kind: "request", name: id.rawValue) }
+    return try loaded(row)
+  }
+
+  private static func loaded(_ row: PostgresRow) throws -> Loaded {
+    Loaded(
+      request: try Coding.value("request", of: row),
+      source: try ClusterName(row.decode("source", as: String.self))
+    )
+  }
+
+  /// Takes a request as far as it can go now: hears how missions ended, and admits what may begin.
+  static func advance(
+    _ loaded: inout Loaded,
+    reconcile: Duration,
+    unit: inout Unit,
+    on db: isolated PostgresConnection
+  ) throws {
+    if loaded.request.phase == .pending { try loaded.apply(.begin, cause: "navigator", at: unit.now) }
+    let rows = try db.query(
+      "delete from navigator.outcomes where request = $1 returning id, mission, outcome, by_operator",
+      [loaded.request.id.rawValue]
+    )
+    let outcomes = try rows.map { row in
+      (id: try row.decode("id", as: Int64.self), row: row)
+    }
+    for (_, row) in outcomes.sorted(by: { $0.id < $1.id }) {
+      let mission = try MissionID(row.decode("mission", as: String.self))
+      guard let outcome = MissionOutcome(rawValue: try row.decode("outcome", as: String.self)) else {
+        throw NavigatorError.corrupt("mission \(mission) has an unknown outcome")
+      }
+      let event = FailoverRequest.Event.missionEnded(
+        mission,
+        outcome,
+        byOperator: try row.decode("by_operator", as: Bool.self)
+      )
+      try loaded.apply(event, cause: "mission \(mission)", at: unit.now)
+    }
+    if loaded.request.phase == .inProgress { try loaded.apply(.admit, cause: "navigator", at: unit.now) }
+    try finish(&loaded, reconcile: reconcile, unit: &unit, on: db)
+  }
+
+  /// Writes a request and does what it wants done.
+  static func finish(
+    _ loaded: inout Loaded,
+    reconcile: Duration,
+    unit: inout Unit,
+    on db: isolated PostgresConnection
+  ) throws {
+    let request = loaded.request
+    try db.execute(
+      """
+      update navigator.requests set request = $2, phase = $3, version = version + 1,
+        due_at = case when $4 then null else $5::timestamptz end,
+        ended_at = case when $4 then coalesce(ended_at, $6) end
+      where id = $1
+      """,
+      [
+        request.id.rawValue, try Coding.json(request), request.phase.rawValue, request.phase.isTerminal,
+        (unit.now + reconcile).postgres, unit.now.postgres,
+      ]
+    )
+    try History.append(loaded.history, at: unit.now, on: db)
+    try act(loaded.actions, of: loaded, unit: &unit, on: db)
+    if !loaded.history.isEmpty { unit.wakes = true }
+  }
+
+  private static func act(
+    _ actions: [FailoverRequest.Action],
+    of loaded: Loaded,
+    unit: inout Unit,
+    on db: isolated PostgresConnection
+  ) throws {
+    let cause = "request \(loaded.request.id)"
+    var inputs: [MissionInput] = []
+    var admitted: [MissionID] = []
+    for action in actions {
+      switch action {
+      case .admit(let mission): admitted.append(mission)
+      case .skip(let mission, let blocker):
+        inputs.append(MissionInput(mission: mission, event: .skip(.dependencyFailed(blocker)), cause: cause))
+      case .cancel(let mission):
+        // A mission past its point of no return refuses, and goes on to its end.
+        inputs.append(MissionInput(mission: mission, event: .cancel(reason: "the request was cancelled"), cause: cause))
+      case .plan(let mission): try plan(mission, unit: unit, on: db)
+      case .ended: break
+      }
+    }
+    inputs += try admissions(admitted, from: loaded.source, cause: cause, unit: &unit, on: db)
+    _ = try MissionStore.apply(inputs, unit: &unit, on: db)
+  }
+
+  /// Looks at the deployments once more, now that they are locked: what was moved or cordoned since the plan is skipped.
+  private static func admissions(
+    _ missions: [MissionID],
+    from source: ClusterName,
+    cause: String,
+    unit: inout Unit,
+    on db: isolated PostgresConnection
+  ) throws -> [MissionInput] {
+    guard !missions.isEmpty else { return [] }
+    let rows = try db.query(
+      """
+      select name, cluster, generation, cordoned from navigator.deployments
+      where name = any($1::text[]) order by name for update
+      """,
+      [missions.map(\.deployment.rawValue)]
+    )
+    var found: [DeploymentName: PostgresRow] = [:]
+    for row in rows { found[try DeploymentName(row.decode("name", as: String.self))] = row }
+    return try missions.map { mission in
+      guard let row = found[mission.deployment] else {
+        return MissionInput(
+          mission: mission,
+          event: .skip(SkipReason(code: .changedSincePlan, reason: "it was deleted")),
+          cause: cause
+        )
+      }
+      let cluster = try ClusterName(row.decode("cluster", as: String.self))
+      if let reason = try row.decode("cordoned", as: String?.self) {
+        let skip = SkipReason(code: .cordoned, reason: "it was cordoned since the plan: \(reason)")
+        return MissionInput(mission: mission, event: .skip(skip), cause: cause)
+      }
+      guard cluster == source else {
+        let skip = SkipReason(code: .changedSincePlan, reason: "it runs on \(cluster) now")
+        return MissionInput(mission: mission, event: .skip(skip), cause: cause)
+      }
+      let order = try MissionReader.order(of: mission, on: db)
+      try DebtStore.supersede(
+        mission.deployment,
+        on: [order.source, order.destination],
+        by: mission,
+        unit: &unit,
+        on: db
+      )
+      let generation = Generation(try row.decode("generation", as: Int64.self)).next
+      return MissionInput(mission: mission, event: .admit(generation), cause: cause)
+    }
+  }
+
+  /// Puts a new try of a deployment on record, with the order of the one before.
+  private static func plan(_ mission: MissionID, unit: Unit, on db: isolated PostgresConnection) throws {
+    let before = MissionID(request: mission.request, deployment: mission.deployment, attempt: mission.attempt - 1)
+    let order = try MissionReader.order(of: before, on: db).numbered(mission)
+    let active = try db.query(
+      "select id from navigator.missions where deployment = $1 and ended_at is null",
+      [mission.deployment.rawValue]
+    )
+    if let other = try active.first?.decode("id", as: String.self) {
+      throw NavigatorError.conflict(
+        "mission \(other) moves deployment \(mission.deployment) now; retry when it has ended: "
+          + "'failoverctl describe \(other)'"
+      )
+    }
+    try MissionStore.insert([Mission(order: order)], at: unit.now, on: db)
+  }
+}
