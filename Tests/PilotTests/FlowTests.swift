@@ -81,7 +81,10 @@ import Testing
   }
 
   @Test func aRollbackAfterTheFenceBringsTheDatabaseBack() async throws {
-    let mission = try await Mission.make("flow-return", health: #"[ "$CLUSTER" = east ] && psql -qAtX "$DATABASE_URL" -c 'select 1'"#)
+    let mission = try await Mission.make(
+      "flow-return",
+      health: #"[ "$CLUSTER" = east ] && psql -qAtX "$DATABASE_URL" -c 'select 1'"#
+    )
     try await mission.place()
     let (source, destination) = (
       mission.order(.controlled, .source), mission.order(.controlled, .destination, stepTimeout: .seconds(3))
@@ -132,7 +135,10 @@ import Testing
   @Test func aFirstPlacementIsAFlightToo() async throws {
     let mission = try await Mission.make("flow-place")
     let order = FlightOrder(
-      id: FlightID(mission: MissionID(request: "place-1", deployment: mission.deployment.name, attempt: 1), side: .destination),
+      id: FlightID(
+        mission: MissionID(request: "place-1", deployment: mission.deployment.name, attempt: 1),
+        side: .destination
+      ),
       cluster: "east",
       peer: "east",
       deployment: mission.deployment,
