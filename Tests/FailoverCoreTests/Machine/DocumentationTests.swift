@@ -18,22 +18,31 @@ struct DocumentationTests {
     ("debt-verbs", table(Debt.self, verbs: [.pay, .abandon])),
   ]
 
-  private static var page: URL {
+  private static func page(_ name: String) -> URL {
     // Tests/FailoverCoreTests/Machine/DocumentationTests.swift
     var root = URL(filePath: #filePath)
     for _ in 0..<4 { root.deleteLastPathComponent() }
-    return root.appending(path: "Docs/StateMachines.md")
+    return root.appending(path: "Docs/\(name)")
   }
 
   @Test func thePageShowsWhatTheMachinesObey() throws {
-    let text = try String(contentsOf: Self.page, encoding: .utf8)
+    try Self.compare("StateMachines.md", with: Self.generated)
+  }
+
+  @Test func thePageShowsEveryDefault() throws {
+    try Self.compare("Configuration.md", with: [("defaults", Defaults.markdown.trimmingCharacters(in: .newlines))])
+  }
+
+  private static func compare(_ page: String, with generated: [(name: String, text: String)]) throws {
+    let page = page(page)
+    let text = try String(contentsOf: page, encoding: .utf8)
     var updated = text
-    for (name, content) in Self.generated { updated = try Self.replace(name, with: content, in: updated) }
+    for (name, content) in generated { updated = try replace(name, with: content, in: updated) }
     if ProcessInfo.processInfo.environment["UPDATE_DOCS"] == "1", updated != text {
-      try updated.write(to: Self.page, atomically: true, encoding: .utf8)
+      try updated.write(to: page, atomically: true, encoding: .utf8)
       return
     }
-    for (name, content) in Self.generated {
+    for (name, content) in generated {
       let isShown = text.contains("\n\(content)\n")
       #expect(isShown, "'\(name)' is not what the code says; write it with UPDATE_DOCS=1")
     }
