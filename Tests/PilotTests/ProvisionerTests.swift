@@ -189,10 +189,10 @@ import Testing
     #expect(await session.isOpenOnServer() == false)
     #expect(try await db.accepts("east") == false)
     #expect(try await db.accepts("west") == true)
-    // Least privilege: what lets us end sessions does not let us read or connect.
-    let intruder = await outcome {
-      _ = try await PostgresConnection.connect(PostgresConfiguration(url).with(database: "cust"))
-    }
+    // Least privilege: what lets us end sessions and grant the right to connect does not let us read.
+    try await run(db.url(of: "west"), "create schema mine; create table mine.t (n int)")
+    let inside = try await PostgresConnection.connect(PostgresConfiguration(url).with(database: "cust"))
+    let intruder = await outcome { try await inside.perform { try $0.query("select n from mine.t").count } }
     #expect(throws: PostgresError.self) { try intruder.get() }
   }
 

@@ -23,7 +23,10 @@ final class Plane: Sendable {
     pool = PostgresPool(try PostgresConfiguration(try await SharedServer.get().url(database: database)), logger: quiet)
     var settings = FlightdeckSettings()
     settings.lease = lease
-    settings.limits = FlightLimits(coolOff: RetryPolicy(first: .milliseconds(50), most: .milliseconds(50), factor: 1))
+    settings.limits = FlightLimits(
+      attempts: 6,
+      coolOff: RetryPolicy(first: .milliseconds(50), most: .milliseconds(50), factor: 1)
+    )
     flightdeck = Flightdeck(pool: pool, cluster: name, settings: settings, logger: quiet)
     try await flightdeck.migrate()
   }
