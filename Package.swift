@@ -146,6 +146,11 @@ let package = Package(
       ],
       swiftSettings: settings
     ),
+    .testTarget(
+      name: "FailoverctlTests",
+      dependencies: ["FailoverCore", "PrivatePostgres", "failoverctl", "navigatord", "pilotd"],
+      swiftSettings: settings
+    ),
     .testTarget(name: "FleetFileTests", dependencies: ["FleetFile", "FailoverCore"], swiftSettings: settings),
 
     .testTarget(name: "PrivatePostgresTests", dependencies: ["PrivatePostgres"], swiftSettings: settings),

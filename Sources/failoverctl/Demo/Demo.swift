@@ -47,6 +47,8 @@ struct Demo: AsyncParsableCommand {
   }
 
   func run() async throws {
+    // Whoever reads the story may leave before its end (`| head`); what was started must be taken down all the same.
+    Signals.ignoreBrokenPipes()
     let story = DemoStory(asJSON: output.json)
     let stage = StageBox()
     let result: Result<DemoReport, any Error>
