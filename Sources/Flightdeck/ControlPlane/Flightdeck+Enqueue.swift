@@ -63,7 +63,7 @@ extension Flightdeck {
   /// `unnest` keeps the order of the arrays, and the identity columns number the rows in it.
   ///
   /// A dash in a plan's columns means none. The unique index on `flight_id` decides who was first.
-  private static let enqueue: SQL = """
+  static let enqueue: SQL = """
     with incoming as (
       select * from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
         with ordinality as i (flight_id, deployment, priority, kinds, waits, grants, clearances, content, place)
