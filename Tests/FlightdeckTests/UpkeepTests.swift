@@ -74,9 +74,9 @@ import Testing
   @Test func `What was kept for a flight that never came goes too`() async throws {
     let test = try await TestDeck.make()
     _ = try await test.deck.cancel([FlightOrder.test().id])
-    #expect(try await test.deck.removeHistory(olderThan: .seconds(60)) == HistoryRemoval())
-    try await test.sql("update dp_early set kept_at = kept_at - interval '61 seconds'")
-    _ = try await test.deck.removeHistory(olderThan: .seconds(60))
+    #expect(try await test.deck.removeHistory(olderThan: .seconds(3600)) == HistoryRemoval())
+    try await test.sql("update dp_early set kept_at = kept_at - interval '61 minutes'")
+    _ = try await test.deck.removeHistory(olderThan: .seconds(3600))
     #expect(try await test.number("select count(*) from dp_early") == 0)
   }
 
@@ -226,7 +226,7 @@ import Testing
     _ = try await plane.planeReport()
     _ = try await plane.stats()
     #expect(try await plane.status(of: [order.id]).count == 1)
-    _ = try await plane.removeHistory(olderThan: .seconds(60))
+    _ = try await plane.removeHistory(olderThan: .seconds(3600))
 
     let refused: [@Sendable () async throws -> Void] = [
       { _ = try await pilots.enqueue([.test("mine")]) },

@@ -80,12 +80,13 @@ func measureHorizon(_ site: Site, _ figures: inout Figures) async throws {
     "create function is_done() returns trigger language plpgsql as $$ begin new.cursor := 1; return new; end $$"
   )
   try await deck.sql("create trigger is_done before insert on dp_states for each row execute function is_done()")
-  let holder = try await PostgresConnection.connect(PostgresConfiguration(deck.url))
+  var configuration = try PostgresConfiguration(deck.url)
+  configuration.idleInTransactionTimeout = nil
+  let holder = try await PostgresConnection.connect(configuration)
   try await holder.perform { connection in
     try connection.script(
       """
-      set idle_in_transaction_session_timeout to 0; begin isolation level repeatable read;
-      select count(*) from flightdeck.dp_ready
+      begin isolation level repeatable read; select count(*) from flightdeck.dp_ready
       """
     )
   }
