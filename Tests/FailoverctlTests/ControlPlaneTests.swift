@@ -140,6 +140,6 @@ struct ControlPlaneTests {
     #expect(run.status == 5, "\(run.errors)")
     let first = try #require(run.errors.split(separator: "\n").first)
     #expect(try JSONSerialization.jsonObject(with: Data(first.utf8)) is [String: Any])
-    #expect(run.errors.contains("waiting for the control plane's database"))
+    #expect(run.errors.contains("the control plane's database could not be reached for"))
   }
 }

@@ -26,7 +26,7 @@ public struct PostgresFencerOptions: Hashable, Sendable {
 /// Hands databases over on PostgreSQL servers.
 ///
 /// The administrator's URL of each server is in the secret store (``SecretPath/server(_:)``); the user need not be a superuser: see
-/// what ``Provisioner`` creates or asks for. What is done in which order is decided by ``DatabaseFence``; this type does it.
+/// what ``Provisioner`` creates or asks for. What is done in which order is decided by `DatabaseFence` of the core; this type does it.
 public struct PostgresFencer: DatabaseFencer {
   let secrets: any SecretStore
   let limits: FenceLimits

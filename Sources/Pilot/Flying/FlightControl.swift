@@ -11,8 +11,8 @@ final class Lease: Sendable {
   private let end: Mutex<ContinuousClock.Instant>
   private let duration: Duration
 
-  /// The share of a lease that is not used: time to stop in.
-  private static let marginShare = 10
+  /// The part of a lease that is not used: time to stop in.
+  private var margin: Duration { duration / 10 }
 
   init(duration: Duration, from start: ContinuousClock.Instant) {
     self.duration = duration
@@ -20,11 +20,19 @@ final class Lease: Sendable {
   }
 
   /// A heartbeat that was sent at this moment was accepted.
-  func extend(from sent: ContinuousClock.Instant) { end.withLock { $0 = max($0, sent + duration) } }
+  ///
+  /// A lease that was over stays over: work was stopped without a word to the Flightdeck, and only a new registration makes it
+  /// give those flights to somebody else.
+  func extend(from sent: ContinuousClock.Instant, at now: ContinuousClock.Instant = .now) {
+    end.withLock { end in
+      guard end - margin > now else { return }
+      end = max(end, sent + duration)
+    }
+  }
 
   /// How much of it may still be used.
   func left(at now: ContinuousClock.Instant = .now) -> Duration {
-    end.withLock { $0 } - duration / Self.marginShare - now
+    end.withLock { $0 } - margin - now
   }
 
   /// Whether its holder may act.

@@ -65,6 +65,8 @@ struct FlightRunner: Sendable {
     )
     try await tell(control) { () throws(FlightdeckError) in try await flightdeck.begin(id, epoch: epoch) }
     while true {
+      // Whoever is killed does nothing more.
+      guard !Task.isCancelled else { throw .lost("the Pilot was stopped") }
       switch course.instruction(in: control.circumstances) {
       case .take(let index, let step):
         switch await take(step, of: flight, control, logger) {

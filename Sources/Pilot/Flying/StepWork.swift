@@ -20,7 +20,9 @@ struct StepWork: Sendable {
     let evidence = try await proof(of: step)
     guard let wanted = step.grants else { return nil }
     guard let evidence, evidence.clearance == wanted else {
-      throw .permanent("step \(step.kind.rawValue) cannot prove \(wanted.rawValue); the plan is not one of this version's")
+      throw .permanent(
+        "step \(step.kind.rawValue) cannot prove \(wanted.rawValue); the plan is not one of this version's"
+      )
     }
     return evidence
   }

@@ -174,7 +174,7 @@ extension ProcessDriver {
         signalled = signal
         logger.info("signalled", metadata: metadata(name, process, pid: members[0], signal: signal))
       }
-      do { try await Task.sleep(for: .milliseconds(20)) } catch {
+      do { try await Task.sleep(for: .milliseconds(40)) } catch {
         throw .transient("stopping process \(process) of deployment \(name) was cut off")
       }
     }

@@ -12,7 +12,7 @@ public import FailoverCore
 /// - MUST end soon after its task is cancelled, and within a bounded time in any case;
 /// - MUST NOT put a secret into an error.
 ///
-/// Time is the caller's business: a ``FlightRunner`` cancels a step at its timeout.
+/// Time is the caller's business: the Pilot cancels a step at its timeout.
 public protocol PlaneDriver: Sendable {
   /// Makes the place that holds everything of the deployment on this cluster.
   func createNamespace(_ context: DriverContext) async throws(StepError)

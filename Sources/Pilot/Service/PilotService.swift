@@ -27,7 +27,9 @@ public final class PilotService: Service {
   private let facts: (@Sendable () async -> PlaneFacts)?
   private let logger: Logger
 
-  /// Makes a Pilot. It does nothing before ``run()``.
+  /// Makes a Pilot.
+  ///
+  /// It does nothing before ``run()``.
   ///
   /// - Parameters:
   ///   - pilot: Its name, unique in its cluster. Two that have the same name take each other's flights away.
@@ -119,7 +121,9 @@ public final class PilotService: Service {
 
   // MARK: Upkeep
 
-  /// Takes away dead Pilots' leases, and wakes flights that rested. Any number of Pilots may do both at once.
+  /// Takes away dead Pilots' leases, and wakes flights that rested.
+  ///
+  /// Any number of Pilots may do both at once.
   private func upkeep() async {
     var sweptAt: ContinuousClock.Instant?
     while !Task.isCancelled {

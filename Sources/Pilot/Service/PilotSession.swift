@@ -23,7 +23,9 @@ final class PilotSession: Sendable {
   /// The end of this session, by a shutdown or to begin another one.
   private let stop = Stop()
   private let controls = Mutex<[FlightID: FlightControl]>([:])
-  /// Something may be claimable: woken, or a flight has ended. Any number of reasons are one.
+  /// Something may be claimable: woken, or a flight has ended.
+  ///
+  /// Any number of reasons are one.
   private let work = Bell()
   /// A heartbeat is due at once.
   private let beat = Bell()
@@ -52,6 +54,7 @@ final class PilotSession: Sendable {
   func run() async {
     await withTaskGroup(of: Void.self) { group in
       group.addTask { await self.renew() }
+      group.addTask { await self.publish() }
       group.addTask { await self.listen() }
       group.addTask { await self.watch() }
       await self.claim()
@@ -120,7 +123,6 @@ final class PilotSession: Sendable {
 
   /// Sends heartbeats, on a task that no step delays.
   private func renew() async {
-    var published: PlaneFacts?
     while !Task.isCancelled {
       let sent = ContinuousClock.now
       var pause = settings.heartbeat(for: registration.lease)
@@ -128,11 +130,6 @@ final class PilotSession: Sendable {
         let heartbeat = try await flightdeck.heartbeat(registration)
         lease.extend(from: sent)
         for id in heartbeat.cancelRequested { controls.withLock { $0[id] }?.requestCancel() }
-        let current = await facts?()
-        if let current, current != published {
-          try await flightdeck.publish(facts: current, by: registration)
-          published = current
-        }
       } catch {
         if case .declaredDead = error {
           logger.warning("the Flightdeck gave this Pilot up", metadata: ["error": "\(error)"])
@@ -143,6 +140,24 @@ final class PilotSession: Sendable {
         logger.warning("cannot renew the lease", metadata: ["error": "\(error)", "left": "\(lease.left())"])
       }
       await beat.wait(atMost: pause)
+    }
+  }
+
+  /// Publishes what the cluster says about itself, when it changes; apart from the heartbeats, which nothing may delay.
+  private func publish() async {
+    guard let facts else { return }
+    var published: PlaneFacts?
+    while !Task.isCancelled {
+      let current = await facts()
+      if current != published {
+        do throws(FlightdeckError) {
+          try await flightdeck.publish(facts: current, by: registration)
+          published = current
+        } catch {
+          logger.debug("facts not published", metadata: ["error": "\(error)"])
+        }
+      }
+      do { try await Task.sleep(for: settings.heartbeat(for: registration.lease)) } catch { return }
     }
   }
 

@@ -20,7 +20,9 @@ final class Bell: Sendable {
     }?.resume()
   }
 
-  /// Waits for a ring, up to a deadline, or until the task is cancelled. One waiter at a time.
+  /// Waits for a ring, up to a deadline, or until the task is cancelled.
+  ///
+  /// One waiter at a time.
   func wait(atMost duration: Duration) async {
     state.withLock { $0.isExpired = false }
     await withTaskGroup(of: Void.self) { group in

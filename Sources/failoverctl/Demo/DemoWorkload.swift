@@ -70,25 +70,33 @@ struct DemoWorker {
         )
       }
     }
-    while !Task.isCancelled {
-      try await runTask()
-    }
+    var current: String?
+    while !Task.isCancelled { current = try await runTask(after: current) }
   }
 
-  private mutating func runTask() async throws {
+  /// Runs one task, and ends the one before only when it has begun: there is always one in flight, unless a drain asks for none.
+  ///
+  /// - Returns: The task that is in flight now.
+  private mutating func runTask(after previous: String?) async throws -> String? {
     let name = "task-\(UUID().uuidString.lowercased().prefix(8))"
     // First say that a task may run, then look whether one may: whoever asks for the drain does it the other way round, so
     // that at least one of the two sees the other.
-    try write(name + "\n", to: Self.tasksFile)
+    try announce([previous, name])
     guard !FileManager.default.fileExists(atPath: Self.drainMarker) else {
-      try write("", to: Self.tasksFile)
+      if let previous { try await record("end", of: previous) }
+      try announce([])
       try await Task.sleep(for: .milliseconds(100))
-      return
+      return nil
     }
     try await record("begin", of: name)
+    if let previous { try await record("end", of: previous) }
+    try announce([name])
     try await Task.sleep(for: .milliseconds(Int64.random(in: 1_000...3_000)))
-    try await record("end", of: name)
-    try write("", to: Self.tasksFile)
+    return name
+  }
+
+  private func announce(_ tasks: [String?]) throws {
+    try write(tasks.compactMap { $0.map { "\($0)\n" } }.joined(), to: Self.tasksFile)
   }
 
   private mutating func record(_ kind: String, of task: String) async throws {

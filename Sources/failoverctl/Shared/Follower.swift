@@ -108,7 +108,8 @@ struct Follower {
     if let held = mission.held { return "HELD: \(held.description)" }
     if let skip = mission.skipReason { return skip.code.rawValue }
     if mission.phase == .draining, !mission.tasksRunning.isEmpty {
-      return "\(mission.tasksRunning.count) tasks still run: \(mission.tasksRunning.prefix(3).joined(separator: ", "))"
+      let count = mission.tasksRunning.count
+      return "\(count) \(count == 1 ? "task still runs" : "tasks still run"): \(mission.tasksRunning.prefix(3).joined(separator: ", "))"
     }
     if mission.phase.isTerminal {
       let lost = mission.tasksLost.isEmpty ? "" : ", \(mission.tasksLost.count) tasks lost"

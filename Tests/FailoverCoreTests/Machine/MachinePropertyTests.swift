@@ -26,7 +26,7 @@ private func picks(_ chance: inout Seeded) -> [Pick] {
 ///   - rule: What is wrong with a history, if something is.
 private func checkHistories<Machine: StateMachine>(
   of first: [Machine],
-  seeds: Range<UInt64> = 0..<150,
+  seeds: Range<UInt64> = 0..<80,
   reopens: Set<Machine.Phase> = [],
   alphabet: (Machine) throws -> [Stimulus<Machine.Event>],
   rule: ([(machine: Machine, event: Machine.Event, actions: [Machine.Action])]) -> String? = { _ in nil }

@@ -19,7 +19,7 @@ struct MissionModelTests {
   @Test(arguments: Example.orders)
   func oneClusterWritesAtEveryInstantAndEveryStoryEnds(_ order: MissionOrder) {
     var outcomes: [Mission.Phase: Int] = [:]
-    checkProperty(seeds: 0..<150, generate: Self.story) { choices in
+    checkProperty(seeds: 0..<60, generate: Self.story) { choices in
       var world = try World(order: order)
       for choice in choices {
         try world.take(choice)
