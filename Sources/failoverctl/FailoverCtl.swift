@@ -76,13 +76,8 @@ struct FailoverCtl: AsyncParsableCommand {
 
   /// Whether the parser knows best what to do: help, mistakes of usage, and exit codes that were decided already.
   private static func isOfParser(_ error: any Error) -> Bool {
-<<<<<<< HEAD
     let code = exitCode(for: error)
     return code == .success || code == .validationFailure || error is ExitCode
-=======
-    // A request for help is an error of the parser too, of a type that it does not name; it is the only one that succeeds.
-    error is CleanExit || error is ValidationError || error is ExitCode || exitCode(for: error) == .success
->>>>>>> main
   }
 
   private static func exitParsing(_ error: any Error, asJSON: Bool) -> Never {
