@@ -108,17 +108,18 @@ struct ControlPlaneTests {
     }
   }
 
+  private func cordonReason() async throws -> String? {
+    let document = try await ctl(["get", "deployments", "--json"]).document()
+    return (document["deployments"] as? [[String: Any]])?.first?["cordoned"] as? String
+  }
+
   @Test func `cordons a deployment, and shows why until it is uncordoned`() async throws {
-    try await applied { file in
-      func reason() async throws -> String? {
-        let deployments = try await ctl(["get", "deployments", "--json"]).document()["deployments"] as? [[String: Any]]
-        return deployments?.first?["cordoned"] as? String
-      }
+    try await applied { (file: String) async throws -> Void in
       #expect(try await ctl(["apply", "-f", file]).status == 0)
       #expect(try await ctl(["cordon", "orders", "--reason", "month end"]).status == 0)
-      #expect(try await reason() == "month end")
+      #expect(try await cordonReason() == "month end")
       #expect(try await ctl(["uncordon", "orders"]).status == 0)
-      #expect(try await reason() == nil)
+      #expect(try await cordonReason() == nil)
     }
   }
 
