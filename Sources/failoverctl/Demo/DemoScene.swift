@@ -74,9 +74,12 @@ struct DemoScene: Sendable {
   /// Waits until each deployment has a task in flight on a cluster.
   func waitForTasks(on cluster: ClusterName) async throws {
     try await wait("a task of each deployment on \(cluster)", atMost: .seconds(60)) {
-      for status in try await navigator.deployments() where status.placement == "FAILED" {
+      let statuses = try await navigator.deployments()
+      for status in statuses where status.placement == "FAILED" {
         throw failure("\(status.deployment.name) could not be placed: \(status.placementError ?? "no reason given")")
       }
+      // A workload runs before its placement is verified and on record, and only then can it be moved.
+      guard statuses.allSatisfy({ $0.placement == "PLACED" }) else { return false }
       return try await tasksInFlight(on: cluster).count == deployments.count
     }
   }
