@@ -55,10 +55,8 @@ extension Navigator {
     try await pool.unit { db, unit in
       var loaded = try RequestStore.load(request, on: db)
       try loaded.apply(event, cause: "operator: \(reason)", at: unit.now)
-      try RequestStore.finish(&loaded, reconcile: settings.requestReconcile, unit: &unit, on: db)
-      if verb == .retry {
-        try db.execute("update navigator.requests set ended_at = null where id = $1", [request.rawValue])
-      }
+      // At once, so that what a resume or a retry allows does not wait for the next look at the request.
+      try RequestStore.advance(&loaded, reconcile: settings.requestReconcile, unit: &unit, on: db)
     }
   }
 

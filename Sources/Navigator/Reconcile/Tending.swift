@@ -49,6 +49,12 @@ final class TendedPlanes: Sendable {
     }
   }
 
+  /// Ends the loops of every cluster that is not registered any more.
+  func keep(only registrations: [ClusterRegistration]) {
+    let names = Set(registrations.map(\.cluster.name))
+    state.withLock { state in state.entries = state.entries.filter { names.contains($0.key) } }
+  }
+
   /// Whether these loops are still the cluster's.
   func isCurrent(_ cluster: ClusterName, _ generation: Int) -> Bool {
     state.withLock { $0.entries[cluster]?.generation == generation }
@@ -88,5 +94,25 @@ final class BreakerBox: Sendable {
   /// Reports the outcome of a permitted call.
   func apply(_ event: CircuitBreaker.Event, at now: Timestamp) throws {
     _ = try breaker.withLock { try $0.apply(event, at: now) }
+  }
+}
+
+/// Requests that could not be taken on, until they are tried again.
+final class Resting: Sendable {
+  private let until = Mutex<[RequestID: ContinuousClock.Instant]>([:])
+
+  /// Lets a request rest.
+  func add(_ id: RequestID, for duration: Duration) {
+    until.withLock { $0[id] = ContinuousClock.now + duration }
+  }
+
+  /// Whether a request rests.
+  func contains(_ id: RequestID) -> Bool {
+    until.withLock { until in
+      guard let end = until[id] else { return false }
+      if ContinuousClock.now < end { return true }
+      until[id] = nil
+      return false
+    }
   }
 }
