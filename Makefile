@@ -1,6 +1,10 @@
 # What a person, or CI, does with this package. Each target installs what it needs first (Scripts/prepare).
 
 .DEFAULT_GOAL := help
+
+# How many tests run at the same time. Most wait for a database, so more than there are cores; not so many that each one's
+# deadlines are spent waiting for the others.
+TESTS_AT_ONCE ?= 4
 .PHONY: help prepare demo test format lint docs bench
 
 help: ## Show this list
@@ -13,7 +17,7 @@ demo: prepare ## Move a fleet of running workloads from one cluster to another, 
 	@swift run -c debug failoverctl demo
 
 test: prepare ## Run all tests, on PostgreSQL servers that they start themselves
-	@swift test --disable-xctest
+	@SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=$(TESTS_AT_ONCE) swift test --disable-xctest
 
 format: ## Format all sources in place
 	@Scripts/format

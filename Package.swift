@@ -21,11 +21,19 @@ let package = Package(
     .library(name: "Flightdeck", targets: ["Flightdeck"]),
     .library(name: "Navigator", targets: ["Navigator"]),
     .library(name: "Pilot", targets: ["Pilot"]),
+    .library(name: "FleetFile", targets: ["FleetFile"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(
+      url: "https://github.com/apple/swift-configuration",
+      from: "1.4.0",
+      traits: [.defaults, "CommandLineArguments"]
+    ),
   ],
   targets: [
     // The domain's language and its machines. Imports nothing.
@@ -94,6 +102,60 @@ let package = Package(
       ],
       swiftSettings: settings
     ),
+
+    // The fleet file: what an operator declares, read and checked.
+    .target(
+      name: "FleetFile",
+      dependencies: ["FailoverCore", .product(name: "Yams", package: "Yams")],
+      swiftSettings: settings
+    ),
+    // What the daemons share: settings from flags, environment and file; logs; waiting for databases.
+    .target(
+      name: "DaemonKit",
+      dependencies: [
+        "FleetFile", "LibPQ",
+        .product(name: "Configuration", package: "swift-configuration"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ],
+      swiftSettings: settings
+    ),
+    .executableTarget(
+      name: "navigatord",
+      dependencies: [
+        "DaemonKit", "LibPQ", "Navigator",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+      ],
+      swiftSettings: settings
+    ),
+    .executableTarget(
+      name: "pilotd",
+      dependencies: [
+        "DaemonKit", "FailoverCore", "Flightdeck", "LibPQ", "Pilot",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+      ],
+      swiftSettings: settings
+    ),
+    .executableTarget(
+      name: "failoverctl",
+      dependencies: [
+        "FailoverCore", "FleetFile", "Flightdeck", "LibPQ", "Navigator", "Pilot", "PrivatePostgres",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+      ],
+      swiftSettings: settings
+    ),
+    .testTarget(
+      name: "FailoverctlTests",
+      dependencies: ["FailoverCore", "PrivatePostgres", "failoverctl", "navigatord", "pilotd"],
+      swiftSettings: settings
+    ),
+    .testTarget(name: "FleetFileTests", dependencies: ["FleetFile", "FailoverCore"], swiftSettings: settings),
 
     .testTarget(name: "PrivatePostgresTests", dependencies: ["PrivatePostgres"], swiftSettings: settings),
   ],

@@ -13,7 +13,7 @@ import Testing
     try await db.listen("Odd \"name\"")
     #expect(try await db.waitForNotification(timeout: .zero) == nil)
     try await other.execute("select pg_notify($1, $2)", ["Odd \"name\"", "payload ü"])
-    let notification = try await db.waitForNotification(timeout: .seconds(10))
+    let notification = try await db.waitForNotification(timeout: .seconds(120))
     #expect(notification?.channel == "Odd \"name\"")
     #expect(notification?.payload == "payload ü")
     #expect(notification?.processID == (await other.backendProcessID))
@@ -52,10 +52,10 @@ import Testing
   @Test func `it says that it listens, then what it hears, one event a channel`() async throws {
     let configuration = try await TestServer.makeDatabase()
     let listener = PostgresListener(configuration, channels: ["a", "b"], logger: quiet)
-    #expect(try await listener.waitForNotification(timeout: .seconds(20)) == .reconnected)
+    #expect(try await listener.waitForNotification(timeout: .seconds(120)) == .reconnected)
     try await notify(configuration, "begin; notify a, '1'; notify b, 'x'; notify a, '2'; notify a, '3'; commit")
-    let first = try await listener.waitForNotification(timeout: .seconds(20))
-    let second = try await listener.waitForNotification(timeout: .seconds(20))
+    let first = try await listener.waitForNotification(timeout: .seconds(120))
+    let second = try await listener.waitForNotification(timeout: .seconds(120))
     #expect(first == .notification(channel: "a", payload: "3", count: 3))
     #expect(second == .notification(channel: "b", payload: "x", count: 1))
     #expect(try await listener.waitForNotification(timeout: .milliseconds(20)) == nil)
@@ -64,14 +64,14 @@ import Testing
   @Test func `it survives the loss of its session, and says so`() async throws {
     let configuration = try await TestServer.makeDatabase()
     let listener = PostgresListener(configuration, channels: ["a"], logger: quiet)
-    #expect(try await listener.waitForNotification(timeout: .seconds(20)) == .reconnected)
+    #expect(try await listener.waitForNotification(timeout: .seconds(120)) == .reconnected)
     try await notify(
       configuration,
       "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
     )
-    #expect(try await listener.waitForNotification(timeout: .seconds(20)) == .reconnected)
+    #expect(try await listener.waitForNotification(timeout: .seconds(120)) == .reconnected)
     try await notify(configuration, "notify a")
-    let event = try await listener.waitForNotification(timeout: .seconds(20))
+    let event = try await listener.waitForNotification(timeout: .seconds(120))
     #expect(event == .notification(channel: "a", payload: "", count: 1))
   }
 
@@ -80,14 +80,14 @@ import Testing
     let configuration = try PostgresConfiguration(server.url)
     let backoff = PostgresBackoff(initial: .milliseconds(10), maximum: .milliseconds(100))
     let listener = PostgresListener(configuration, channels: ["a"], backoff: backoff, logger: quiet)
-    #expect(try await listener.waitForNotification(timeout: .seconds(20)) == .reconnected)
+    #expect(try await listener.waitForNotification(timeout: .seconds(120)) == .reconnected)
     try await server.shutDown(.immediate)
     // Nobody is there: the wait ends in time, without an error.
     #expect(try await listener.waitForNotification(timeout: .milliseconds(100)) == nil)
     try await server.startUp()
-    #expect(try await listener.waitForNotification(timeout: .seconds(20)) == .reconnected)
+    #expect(try await listener.waitForNotification(timeout: .seconds(120)) == .reconnected)
     try await notify(configuration, "notify a, 'again'")
-    let event = try await listener.waitForNotification(timeout: .seconds(20))
+    let event = try await listener.waitForNotification(timeout: .seconds(120))
     #expect(event == .notification(channel: "a", payload: "again", count: 1))
     await server.stop()
   }
@@ -112,15 +112,15 @@ import Testing
   @Test func `a wrong password is thrown, not tried for ever`() async throws {
     let configuration = try await TestServer.configuration().with(user: "postgres", password: "wrong")
     let listener = PostgresListener(configuration, channels: ["a"], logger: quiet)
-    let error = await postgresError { _ = try await listener.waitForNotification(timeout: .seconds(20)) }
+    let error = await postgresError { _ = try await listener.waitForNotification(timeout: .seconds(120)) }
     #expect(error?.sqlState == .invalidPassword)
   }
 
   @Test func `a closed listener says so`() async throws {
     let listener = PostgresListener(try await TestServer.configuration(), channels: ["a"], logger: quiet)
-    #expect(try await listener.waitForNotification(timeout: .seconds(20)) == .reconnected)
+    #expect(try await listener.waitForNotification(timeout: .seconds(120)) == .reconnected)
     await listener.close()
-    let error = await postgresError { _ = try await listener.waitForNotification(timeout: .seconds(20)) }
+    let error = await postgresError { _ = try await listener.waitForNotification(timeout: .seconds(120)) }
     #expect(error?.kind == .closed)
     for try await event in listener.events { Issue.record("An event after the end: \(event)") }
   }

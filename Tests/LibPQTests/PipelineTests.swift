@@ -93,7 +93,7 @@ import Testing
       try results.check()
       #expect(results.segments.count == 2)
     }
-    let notification = try await listener.waitForNotification(timeout: .seconds(10))
+    let notification = try await listener.waitForNotification(timeout: .seconds(120))
     #expect(notification?.channel == "flights")
     let rows = try await listener.query("select count(*) from t")
     #expect(try rows[0].decode(0, as: Int.self) == 1)

@@ -14,6 +14,8 @@ import Testing
     _ change: (inout PostgresPoolOptions) -> Void = { _ in }
   ) -> PostgresPool {
     var options = PostgresPoolOptions()
+    // Longer than any busy machine needs: where the limit matters, the test sets its own.
+    options.acquireTimeout = .seconds(300)
     options.backoff = PostgresBackoff(initial: .milliseconds(10), maximum: .milliseconds(100))
     change(&options)
     return PostgresPool(configuration, options: options, logger: quiet)
@@ -153,7 +155,7 @@ import Testing
 
   @Test func `it recovers when the server is back, and callers need not notice`() async throws {
     let server = try await PrivatePostgres.start()
-    let pool = pool(try PostgresConfiguration(server.url)) { $0.acquireTimeout = .seconds(60) }
+    let pool = pool(try PostgresConfiguration(server.url)) { $0.acquireTimeout = .seconds(600) }
     _ = try await pool.withConnection { db in try db.execute("select 1") }
     try await server.kill()
     let lost = await postgresError { _ = try await pool.withConnection { db in try db.execute("select 1") } }
@@ -192,12 +194,12 @@ import Testing
 
   @Test func `a wrong password is thrown at once`() async throws {
     let configuration = try await TestServer.configuration().with(user: "postgres", password: "hunter2")
-    let pool = pool(configuration) { $0.acquireTimeout = .seconds(60) }
+    let pool = pool(configuration) { $0.acquireTimeout = .seconds(600) }
     let begin = ContinuousClock.now
     let error = await postgresError { try await pool.withConnection { _ in } }
     #expect(error?.sqlState == .invalidPassword)
     #expect(error.map { "\($0)" }?.contains("hunter2") == false)
-    #expect(ContinuousClock.now - begin < .seconds(10))
+    #expect(ContinuousClock.now - begin < .seconds(120))
   }
 
   @Test func `after a shutdown nobody is served, and who waits is told`() async throws {

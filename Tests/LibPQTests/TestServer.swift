@@ -15,7 +15,10 @@ enum TestServer {
 
   /// The superuser's configuration of the shared server.
   static func configuration() async throws -> PostgresConfiguration {
-    try await PostgresConfiguration(shared.value.url)
+    var configuration = try await PostgresConfiguration(shared.value.url)
+    // The tests run all at once, on any machine.
+    configuration.connectTimeout = .seconds(120)
+    return configuration
   }
 
   /// Makes an empty database, which lasts as long as the server.
@@ -39,7 +42,7 @@ let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
 /// Waits until the condition holds, looking again and again.
 func eventually(
-  within limit: Duration = .seconds(20),
+  within limit: Duration = .seconds(120),
   _ condition: () async throws -> Bool,
   sourceLocation: SourceLocation = #_sourceLocation
 ) async throws {

@@ -151,7 +151,10 @@ public struct FailoverRequest: StateMachine {
 
   /// A request that was just submitted.
   ///
-  /// - Parameter entries: What the plan moves and what it skips; at least one of them moves.
+  /// - Parameters:
+  ///   - id: The request's identifier.
+  ///   - limits: The limits of its admission.
+  ///   - entries: What the plan moves and what it skips; at least one of them moves.
   public init(id: RequestID, limits: AdmissionLimits, entries: [Entry]) {
     precondition(
       entries.contains { $0.status == .waiting },

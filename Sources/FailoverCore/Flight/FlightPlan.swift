@@ -115,6 +115,8 @@ public struct FlightPlan: Hashable, Codable, Sendable {
   /// The plan that the table holds for this kind and side, with the timeouts given.
   ///
   /// - Parameters:
+  ///   - kind: Which kind of flight it is; the table has the side for it.
+  ///   - side: Which side flies it.
   ///   - stepTimeout: How long one try of a step may take.
   ///   - drainTimeout: How long the drain may take.
   public static func standard(

@@ -6,8 +6,8 @@
 ///     PENDING ─────────────▶ FENCING ─▶ PROMOTING ─▶ PENDING_CLEANUP ─▶ SUCCEEDED      (forced)
 ///                  └────────────┴──────────┴────────────┴─▶ ROLLING_BACK ─▶ ROLLED_BACK
 ///
-/// The point of no return is in the types: states before it hold a ``Move``, which can be turned back; the state after it
-/// holds a ``Commitment``, which has no function to turn back. It lies inside PENDING_CLEANUP, where the commit window ends.
+/// The point of no return is in the types: states before it hold a `Move`, which can be turned back; the state after it
+/// holds a `Commitment`, which has no function to turn back. It lies inside PENDING_CLEANUP, where the commit window ends.
 ///
 /// What must be durable before what is sent: a shell stores the machine, the event and its actions in one transaction, and
 /// only then acts. Every action is idempotent, so acting again after a crash is safe.

@@ -26,7 +26,7 @@ public struct MissionID: Hashable, Comparable, Codable, Sendable, CustomStringCo
   /// - Throws: ``InvalidName`` if the text is not of the form `request.deployment.attempt`.
   public init(_ text: String) throws(InvalidName) {
     let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-    guard parts.count == 3, let attempt = Int(parts[2]), attempt >= 1 else {
+    guard parts.count == 3, let attempt = attemptNumber(parts[2]) else {
       throw InvalidName(value: text, problem: "a mission's identifier is request.deployment.attempt")
     }
     self.init(
@@ -84,7 +84,7 @@ public struct FlightID: Hashable, Comparable, Codable, Sendable, CustomStringCon
   public init(_ text: String) throws(InvalidName) {
     let problem = "a flight's identifier is request.deployment.attempt.leg.attempt"
     let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-    guard parts.count == 5, let attempt = Int(parts[4]), attempt >= 1 else {
+    guard parts.count == 5, let attempt = attemptNumber(parts[4]) else {
       throw InvalidName(value: text, problem: problem)
     }
     let isRollback = parts[3].hasPrefix("rollback-")
@@ -122,4 +122,10 @@ public struct FlightID: Hashable, Comparable, Codable, Sendable, CustomStringCon
 
   /// The text of the identifier.
   public var description: String { "\(mission).\(leg).\(attempt)" }
+}
+
+/// Reads the number of a try as it is written: from 1, without sign or leading zero, so that one subject has one text.
+private func attemptNumber(_ text: Substring) -> Int? {
+  guard let number = Int(text), number >= 1, String(number) == text else { return nil }
+  return number
 }

@@ -37,8 +37,10 @@ public struct RetryPolicy: Hashable, Codable, Sendable {
       step += 1
     }
     wait = min(wait, limit)
-    let spread = 1 + jitter * (2 * min(max(random, 0), 1) - 1)
-    return .microseconds(Int64(wait * spread))
+    // What is not a number is neither above nor below, and ends up as 0.
+    let share = random > 0 ? min(random, 1) : 0
+    let spread = 1 + jitter * (2 * share - 1)
+    return .microseconds(Int64(exactly: (wait * spread).rounded(.towardZero)) ?? .max)
   }
 
   /// Between the tries of one step under one lease.

@@ -9,6 +9,12 @@ public struct HistoryRemoval: Hashable, Sendable {
   public var flights = 0
   /// How many events.
   public var events = 0
+
+  /// Counts what was removed.
+  public init(flights: Int = 0, events: Int = 0) {
+    self.flights = flights
+    self.events = events
+  }
 }
 
 extension Flightdeck {

@@ -101,14 +101,14 @@ extension Flightdeck {
         case outcome when 'FAILED' then 'TAKEOVERS_EXHAUSTED' end as failure_code,
         case outcome when 'FAILED' then step_kinds[cursor + 1] end as failure_step,
         case outcome when 'FAILED' then
-          lost_pilots || ' Pilots in a row lost this flight; look at their logs before it is flown again'
+          lost_pilots || ' Pilots lost this flight; look at their logs before it is flown again'
         end as failure_message,
         case outcome when 'QUEUED' then 'TAKEN_OVER' else outcome end as what,
         case outcome when 'FAILED' then step_kinds[cursor + 1] end as subject,
         case outcome when 'QUEUED' then lost_pilots end as number,
         case outcome when 'FAILED' then 'TAKEOVERS_EXHAUSTED' end as event_code,
         case outcome when 'FAILED' then
-          lost_pilots || ' Pilots in a row lost this flight; look at their logs before it is flown again'
+          lost_pilots || ' Pilots lost this flight; look at their logs before it is flown again'
         end as event_message
       from judged
     ), \(sql: leave)

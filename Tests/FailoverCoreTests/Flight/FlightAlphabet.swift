@@ -17,7 +17,9 @@ enum FlightAlphabet {
     let epochs = [newest + 7, newest + 1, newest, newest - 1].map { LeaseEpoch($0) }
     let times = [start, flight.notBefore].compactMap(\.self)
     var events: [Flight.Event] = [.cancel] + Clearance.allCases.map { .grant($0) }
-    let proofs = try [nil] + Clearance.allCases.map { try Example.evidence($0) }
+    let due = flight.nextStep?.grants
+    let wrong = Clearance.allCases.first { $0 != due }
+    let proofs = try [due, wrong].map { try $0.map { try Example.evidence($0) } }
     for epoch in epochs {
       events += [
         .begin(epoch: epoch), .hold(epoch: epoch), .complete(epoch: epoch), .release(epoch: epoch),
@@ -26,9 +28,8 @@ enum FlightAlphabet {
         .fail(epoch: epoch, Example.failure(.permanent), tries: 1, jitter: 0.5),
         .fail(epoch: epoch, Example.failure(.transient), tries: 0, jitter: 0.5),
       ]
-      for step in [flight.cursor - 1, flight.cursor, flight.cursor + 1] {
-        events += proofs.map { .checkpoint(epoch: epoch, step: step, evidence: $0) }
-      }
+      events += proofs.map { .checkpoint(epoch: epoch, step: flight.cursor, evidence: $0) }
+      events += [-1, 1].map { .checkpoint(epoch: epoch, step: flight.cursor + $0, evidence: proofs[0]) }
     }
     let claims = [newest + 1, newest].flatMap { epoch in
       times.map { Stimulus(Flight.Event.claim(pilot: Example.pilot, epoch: LeaseEpoch(epoch)), at: $0) }
@@ -36,8 +37,8 @@ enum FlightAlphabet {
     return claims + events.map { Stimulus($0) }
   }
 
-  /// Where the walk stops: a fourth claim tells nothing new.
-  static func isNearTheStart(_ flight: Flight) -> Bool { (flight.newestEpoch?.rawValue ?? 0) <= 3 }
+  /// Where the walk stops: a third claim tells nothing new.
+  static func isNearTheStart(_ flight: Flight) -> Bool { (flight.newestEpoch?.rawValue ?? 0) <= 2 }
 
   /// The walk does not try clearances that a plan has no use for, beyond the first.
   static func hasFewClearances(_ flight: Flight) -> Bool {

@@ -44,6 +44,14 @@ enum Example {
     }
   }
 
+  /// Half of them, in which each choice is still met in both modes.
+  static let someOrders: [MissionOrder] = [
+    order(mode: .controlled, failurePolicy: .rollback, commitWindow: .seconds(600)),
+    order(mode: .controlled, failurePolicy: .hold),
+    order(mode: .forced, failurePolicy: .hold, commitWindow: .seconds(600)),
+    order(mode: .forced, failurePolicy: .rollback),
+  ]
+
   static func flightOrder(
     _ kind: FlightPlanKind,
     _ side: Side,

@@ -29,6 +29,9 @@ struct Exploration<Machine: StateMachine> {
     let event: Machine.Event.Kind
   }
 
+  /// Says what is wrong with a step from one state, by an event, with these actions, to another state.
+  typealias Rules = (Machine, Machine.Event, [Machine.Action], Machine) -> String?
+
   /// Every state that was reached, in the order of its discovery.
   private(set) var states: [Machine] = []
   /// What took effect.
@@ -45,10 +48,12 @@ struct Exploration<Machine: StateMachine> {
   /// - Parameters:
   ///   - alphabet: The events that are tried in a state.
   ///   - follows: Whether the walk goes on from a state; what bounds counters that could grow for ever.
+  ///   - rules: What is wrong with a step that took effect, if something is.
   init(
     from first: [Machine],
     alphabet: (Machine) throws -> [Stimulus<Machine.Event>],
-    follows: (Machine) -> Bool
+    follows: (Machine) -> Bool,
+    rules: Rules? = nil
   ) rethrows {
     var known: Set<Machine> = []
     var next = 0
@@ -57,7 +62,8 @@ struct Exploration<Machine: StateMachine> {
       let machine = states[next]
       next += 1
       for stimulus in try alphabet(machine) {
-        guard let reached = tryOut(stimulus, on: machine), follows(reached), known.insert(reached).inserted else {
+        guard let reached = tryOut(stimulus, on: machine, rules), follows(reached), known.insert(reached).inserted
+        else {
           continue
         }
         states.append(reached)
@@ -66,7 +72,11 @@ struct Exploration<Machine: StateMachine> {
   }
 
   /// Applies an event to a copy, checks the step, and returns the new state if the event took effect.
-  private mutating func tryOut(_ stimulus: Stimulus<Machine.Event>, on machine: Machine) -> Machine? {
+  private mutating func tryOut(
+    _ stimulus: Stimulus<Machine.Event>,
+    on machine: Machine,
+    _ rules: Rules?
+  ) -> Machine? {
     let (phase, kind) = (machine.phase, stimulus.event.kind)
     var copy = machine
     steps += 1
@@ -76,12 +86,13 @@ struct Exploration<Machine: StateMachine> {
       case .ignored(let reason):
         if copy != machine { report(machine, stimulus, "was ignored (\(reason)) and changed the machine") }
         return nil
-      case .acted:
+      case .acted(let actions):
         edges.insert(Edge(from: phase, event: kind, to: copy.phase))
         let row = Machine.transition(from: phase, on: kind)
         if row?.to.contains(copy.phase) != true {
           report(machine, stimulus, "led to \(copy.phase), which is in no row")
         }
+        if let problem = rules?(machine, stimulus.event, actions, copy) { report(machine, stimulus, problem) }
         return copy
       }
     } catch {

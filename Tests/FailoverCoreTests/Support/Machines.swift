@@ -56,3 +56,8 @@ func checkCoding<Value: Codable & Equatable>(
   let data = try JSONEncoder().encode(value)
   #expect(try JSONDecoder().decode(Value.self, from: data) == value, sourceLocation: sourceLocation)
 }
+
+/// Reads a value from JSON that it should refuse.
+func checkCodingFails<Value: Decodable>(_ json: String, as type: Value.Type) throws {
+  _ = try JSONDecoder().decode(type, from: Data(json.utf8))
+}

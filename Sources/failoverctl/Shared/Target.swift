@@ -1,0 +1,82 @@
+// What an operator's verb is about: a request, or one mission of it.
+
+import ArgumentParser
+import FailoverCore
+import Navigator
+
+/// A request or a mission, by its identifier.
+enum Target {
+  case request(RequestID)
+  case mission(MissionID)
+
+  init(_ text: String) throws {
+    self = text.contains(".") ? .mission(try MissionID(text)) : .request(try RequestID(text))
+  }
+}
+
+/// The argument and options of every verb.
+struct VerbArguments: ParsableArguments {
+  @Argument(help: ArgumentHelp("A request (fo-7k2m) or a mission (fo-7k2m.orders.1).", valueName: "id"))
+  var target: String
+
+  @Option(name: .long, help: ArgumentHelp("Why, for the history.", valueName: "text"))
+  var reason = "asked for by an operator"
+
+  func validate() throws {
+    if reason.isEmpty || reason.utf8.count > 1_000 { throw ValidationError("--reason has 1 to 1000 characters") }
+  }
+}
+
+/// Applies a verb of missions to one mission, or to each mission of a request that allows it.
+struct MissionCommand: Sendable {
+  let verb: MissionVerb
+  let kind: Mission.Event.Kind
+  let arguments: VerbArguments
+  let store: StoreOptions
+  let output: OutputOptions
+
+  func run() async throws {
+    let target = try Target(arguments.target)
+    let done = try await Session.with(store) { navigator in
+      switch target {
+      case .mission(let id):
+        try await navigator.command(verb, mission: id, reason: arguments.reason)
+        return [id]
+      case .request(let request):
+        let allowed = try await navigator.missions(of: request).filter { $0.verbs.contains(kind) }.map(\.id)
+        guard !allowed.isEmpty else {
+          throw CtlError(
+            .precondition,
+            "no mission of \(request) allows '\(verb.rawValue)' now",
+            next: "failoverctl describe request \(request)"
+          )
+        }
+        for id in allowed { try await navigator.command(verb, mission: id, reason: arguments.reason) }
+        return allowed
+      }
+    }
+    Verbs.report(verb.rawValue, missions: done, asJSON: output.json)
+  }
+}
+
+/// What verbs report.
+enum Verbs {
+  static func report(_ verb: String, missions: [MissionID], asJSON: Bool) {
+    if asJSON {
+      Console.document(
+        .object([("verb", .text(verb)), ("missions", Documents.texts(missions.map(\.description)))])
+      )
+    } else {
+      for mission in missions { Console.out("\(verb): \(mission)") }
+    }
+  }
+
+  static func report(_ verb: String, request: RequestID, asJSON: Bool) {
+    if asJSON {
+      Console.document(.object([("verb", .text(verb)), ("request", .text(request.rawValue))]))
+    } else {
+      Console.out("\(verb): \(request)")
+      Console.note("  next: failoverctl watch \(request)")
+    }
+  }
+}

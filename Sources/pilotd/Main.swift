@@ -1,0 +1,158 @@
+// A cluster's Pilot as a daemon: configuration and wiring only.
+
+import DaemonKit
+import FailoverCore
+import Flightdeck
+import Foundation
+import LibPQ
+import Logging
+import Pilot
+import ServiceLifecycle
+import UnixSignals
+
+@main
+enum PilotDaemon {
+  static let settings: [DaemonSetting] = [
+    DaemonSetting("cluster", value: "name", "The cluster that this Pilot flies for."),
+    DaemonSetting("flightdeck", value: "url", "The cluster's Flightdeck database; without a password, or use a file."),
+    DaemonSetting("flightdeckFile", value: "file", "A file that holds that URL."),
+    DaemonSetting("directory", value: "folder", "The folder of the process driver: deployments run below it."),
+    DaemonSetting("secrets", value: "folder", "The folder of the secret store."),
+    DaemonSetting(
+      "secretStoreName",
+      value: "name",
+      "The store's name; both clusters of a failover must use the same one.",
+      default: "files"
+    ),
+    DaemonSetting("pilotId", value: "name", "This Pilot's name, unique in its cluster.", default: "host and process"),
+    DaemonSetting("flights", value: "count", "How many flights are flown at once.", default: "5"),
+    DaemonSetting("lease", value: "time", "How long a lease lasts without being renewed.", default: "60s"),
+    DaemonSetting("failoverEnabled", value: "flag", "Whether the cluster takes part in failovers.", default: "true"),
+  ]
+
+  static func main() async {
+    await DaemonMain.run("pilotd") {
+      let configuration = try await DaemonConfiguration(
+        program: "pilotd",
+        abstract: "A cluster's Pilot: claims flights from the Flightdeck and flies them. Run any number of them.",
+        settings: settings,
+        arguments: Array(CommandLine.arguments.dropFirst()),
+        environment: ProcessInfo.processInfo.environment
+      )
+      try await run(configuration)
+    }
+  }
+
+  private static func run(_ configuration: DaemonConfiguration) async throws {
+    let cluster: ClusterName
+    let pilot: PilotID
+    do {
+      cluster = try ClusterName(try configuration.requiredText("cluster"))
+      pilot = try PilotID(configuration.text("pilotId") ?? standardPilotID)
+    } catch let error as InvalidName {
+      throw DaemonExit.usage(error.description)
+    }
+    let logger = try logger(configuration, cluster)
+    let directory = URL(fileURLWithPath: try configuration.requiredText("directory")).standardizedFileURL.path
+    let secrets = try await openSecrets(try configuration.requiredText("secrets"), logger)
+    let driver: ProcessDriver
+    do {
+      driver = try ProcessDriver(cluster: cluster, directory: directory, secrets: secrets, logger: logger)
+    } catch { throw DaemonExit.usage(error.message) }
+
+    var deckSettings = FlightdeckSettings()
+    deckSettings.lease = try configuration.duration("lease", default: deckSettings.lease)
+    var pilotSettings = PilotSettings()
+    pilotSettings.flights = try configuration.number("flights", in: 1...100, default: pilotSettings.flights)
+
+    let pool = PostgresPool(try deckConfiguration(configuration), logger: logger)
+    let flightdeck = Flightdeck(pool: pool, cluster: cluster, settings: deckSettings, logger: logger)
+    let storeName = configuration.text("secretStoreName") ?? "files"
+    let failoverEnabled = try configuration.flag("failoverEnabled", default: true)
+    let service = PilotService(
+      pilot: pilot,
+      flightdeck: flightdeck,
+      driver: driver,
+      fencer: PostgresFencer(secrets: secrets, logger: logger),
+      facts: { await facts(failoverEnabled, storeName, secrets, logger) },
+      settings: pilotSettings,
+      logger: logger
+    )
+    let preparation = Preparation(
+      what: "the Flightdeck's database",
+      timeout: try configuration.duration("startTimeout", default: .seconds(120)),
+      logger: logger
+    ) {
+      try await flightdeck.migrate()
+    }
+    let group = ServiceGroup(
+      configuration: ServiceGroupConfiguration(
+        services: [.init(service: pool), .init(service: PreparedService(preparation, service))],
+        gracefulShutdownSignals: [.sigterm, .sigint],
+        logger: logger
+      )
+    )
+    logger.info("starting", metadata: ["pilot": "\(pilot)", "directory": "\(directory)"])
+    try await group.run()
+    logger.info("stopped", metadata: ["pilot": "\(pilot)"])
+  }
+
+  private static func logger(_ configuration: DaemonConfiguration, _ cluster: ClusterName) throws -> Logger {
+    var logger = try configuration.logger(label: "pilotd")
+    logger[metadataKey: "cluster"] = "\(cluster)"
+    return logger
+  }
+
+  /// What this Pilot reports of its cluster; asked anew for each report.
+  private static func facts(
+    _ failoverEnabled: Bool,
+    _ storeName: String,
+    _ secrets: FileSecretStore,
+    _ logger: Logger
+  ) async -> PlaneFacts {
+    var isUsable = true
+    do {
+      try await secrets.check()
+    } catch {
+      isUsable = false
+      logger.error("the secret store cannot be used", metadata: ["error": "\(error)"])
+    }
+    return PlaneFacts(
+      failoverEnabled: failoverEnabled,
+      dataMode: .external,
+      externalSecretsEnabled: true,
+      secretStore: SecretStoreFacts(name: storeName, valid: true, authenticated: isUsable),
+      driver: "process",
+      version: version
+    )
+  }
+
+  private static func openSecrets(_ folder: String, _ logger: Logger) async throws -> FileSecretStore {
+    do {
+      return try await FileSecretStore(directory: folder, logger: logger)
+    } catch {
+      throw DaemonExit.precondition("the secret store cannot be opened: \(error)")
+    }
+  }
+
+  private static func deckConfiguration(_ configuration: DaemonConfiguration) throws -> PostgresConfiguration {
+    do {
+      var deck = try PostgresConfiguration(try configuration.url("flightdeck"))
+      deck.applicationName = "pilotd"
+      return deck
+    } catch let error as PostgresError {
+      throw DaemonExit.usage("the Flightdeck's URL cannot be used: \(error)")
+    }
+  }
+
+  /// The version that a Pilot reports of itself.
+  private static let version = "0.1.0"
+
+  /// A name of this process: its host's name as far as a name may hold it, and its number.
+  private static var standardPilotID: String {
+    let host = ProcessInfo.processInfo.hostName.lowercased()
+      .map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "-" }
+    let name = String(host).split(separator: "-").joined(separator: "-").prefix(40)
+    return "\(name.isEmpty ? "pilot" : name)-\(ProcessInfo.processInfo.processIdentifier)"
+  }
+}

@@ -1,0 +1,101 @@
+// What holds in every reachable state of a mission, and the rules of every step between two of them.
+
+import FailoverCore
+import Testing
+
+@Suite("Mission: what always holds")
+struct MissionInvariantTests {
+  @Test func noStateIsStuck() throws {
+    for mission in try MissionAlphabet.walk.get().states where !mission.phase.isTerminal {
+      // Time moves it on, or an operator can; one that stands still says why.
+      #expect(mission.wakeAt != nil || !mission.verbs(at: start).isEmpty, "\(mission)")
+      #expect(mission.wakeAt != nil || mission.held != nil || mission.phase == .pending, "\(mission)")
+      if mission.held != nil { #expect(mission.verbs(at: start).contains(.retry), "\(mission)") }
+    }
+  }
+
+  @Test func everyUndecidedMissionCanBeEndedByAnOperatorOrByTime() throws {
+    for mission in try MissionAlphabet.walk.get().states where !mission.phase.isTerminal {
+      var copy = mission
+      // No cluster ever answers again; the operator gives up wherever the mission waits for one.
+      for _ in 0..<6 where !copy.phase.isTerminal {
+        if let wakeAt = copy.wakeAt {
+          _ = try copy.apply(.tick, at: wakeAt)
+        } else {
+          _ = try copy.apply(copy.phase == .pending ? .cancel(reason: "") : .abandon(reason: ""), at: start)
+        }
+      }
+      #expect(copy.phase.isTerminal, "\(mission) became \(copy)")
+    }
+  }
+
+  @Test func everyStateSurvivesItsJSON() throws {
+    for mission in try MissionAlphabet.walk.get().states.everyNth(31) { try expectToSurviveJSON(mission) }
+    for flight in try FlightAlphabet.walk.get().states.everyNth(31) { try expectToSurviveJSON(flight) }
+    for request in RequestAlphabet.walk.states.everyNth(31) { try expectToSurviveJSON(request) }
+  }
+}
+
+/// The rules that each step of a mission obeys, wherever it starts.
+enum MissionRules {
+  static func problem(
+    from before: Mission,
+    by event: Mission.Event,
+    _ actions: [Mission.Action],
+    to after: Mission
+  ) -> String? {
+    if before.phase.isTerminal { return "a mission that has ended acted" }
+    if let old = before.generation, let new = after.generation, new < old { return "the generation fell" }
+    if after.isReversible, after.verification != nil, after.phase != .pendingCleanup {
+      return "verified and not promoted"
+    }
+    if after.phase.isTerminal != (actions.outcome != nil) { return "the request was not told once, at the end" }
+    for action in actions {
+      switch action {
+      case .grant(let flight, let clearance):
+        if !after.currentFlights.contains(flight) { return "a grant to a flight that does not count" }
+        if let problem = problem(with: clearance, by: event, before, after) { return problem }
+      case .launch(let assignment):
+        if before.currentFlights.contains(assignment.id) { return "a flight was launched again" }
+        if !after.currentFlights.contains(assignment.id) { return "a flight that does not count was launched" }
+        if assignment.generation != after.generation { return "a flight of another generation was launched" }
+        for clearance in assignment.clearances {
+          if let problem = problem(with: clearance, by: event, before, after) { return problem }
+        }
+      case .cancel(let flight):
+        let isReplacement = actions.launches.contains { $0.id == flight }
+        if isReplacement { return "a flight was launched and called off at once" }
+        if !before.currentFlights.contains(flight) { return "a flight that did not count was called off" }
+      case .recordPlacement(let cluster, _):
+        let isOfTheMission = cluster == before.order.source || cluster == before.order.destination
+        if !isOfTheMission { return "the database went to a third cluster" }
+      case .incurDebt(let note):
+        if note.side == .source, note.mayBePaidAlone, after.verification == nil {
+          return "a source's debt without proof"
+        }
+      case .tellRequest(let outcome, _):
+        if outcome.rawValue != after.phase.rawValue { return "the request was told \(outcome)" }
+      }
+    }
+    return nil
+  }
+
+  private static func problem(
+    with clearance: Clearance,
+    by event: Mission.Event,
+    _ before: Mission,
+    _ after: Mission
+  ) -> String? {
+    switch clearance {
+    case .destinationVerified:
+      return after.verification == nil ? "the source may be deleted without a verification" : nil
+    case .sourceDrained:
+      // A controlled mission is past DRAINING only after its source said so.
+      let isDrained = event.kind == .sourceDrained || after.mode == .forced || before.phase != .draining
+      return isDrained ? nil : "the database may be taken from a source that is not drained"
+    case .databaseReturned:
+      return event.kind == .databaseReturned ? nil : "the source may resume without its database"
+    case .databaseFenced, .sourceDeleted: return "nobody waits for \(clearance)"
+    }
+  }
+}

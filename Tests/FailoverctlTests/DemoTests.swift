@@ -1,0 +1,33 @@
+// The demo, small: the whole product at work.
+
+import Foundation
+import Testing
+
+@Suite("failoverctl demo", .serialized)
+struct DemoTests {
+  @Test(.timeLimit(.minutes(5)))
+  func `moves three deployments and back, loses no task when controlled, and proves it`() async throws {
+    let run = try await Program.run(["demo", "--deployments", "3", "--json"], limit: .seconds(240))
+    #expect(run.status == 0, "\(run.errors)")
+    let report = try run.document()
+    #expect(report["deployments"] as? Int == 3)
+    #expect(report["invariantsBroken"] as? [String] == [])
+    let scenarios = try #require(report["scenarios"] as? [[String: Any]])
+    #expect(scenarios.map { $0["mode"] as? String } == ["controlled", "forced"])
+    for scenario in scenarios {
+      #expect(scenario["writesByFencedCredential"] as? Int == 0)
+      #expect(scenario["tasksInFlight"] as? Int == 3)
+      let missions = try #require(scenario["missions"] as? [String: Int])
+      #expect(
+        missions == ["planned": 3, "succeeded": 3, "failed": 0, "skipped": 0, "cancelled": 0, "rolledBack": 0]
+      )
+      let times = try #require(scenario["withoutWriterSeconds"] as? [String: Double])
+      #expect((times["p50"] ?? 0) > 0 && (times["p50"] ?? 0) <= (times["max"] ?? 0))
+    }
+    #expect(scenarios[0]["tasksLost"] as? Int == 0)
+    let story = run.errors.split(separator: "\n")
+    #expect(story.allSatisfy { $0.count <= 100 }, "\(story.filter { $0.count > 100 })")
+    let folder = try #require(story.first { $0.contains("everything is in ") }?.split(separator: " ").last)
+    #expect(!FileManager.default.fileExists(atPath: String(folder)))
+  }
+}

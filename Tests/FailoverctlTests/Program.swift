@@ -1,0 +1,86 @@
+// Runs the built program as a user does, and keeps what it said.
+
+import Foundation
+import Synchronization
+import Testing
+
+/// One finished run of a program.
+struct Run: Sendable {
+  let status: Int32
+  let output: String
+  let errors: String
+
+  /// The document on standard output.
+  func document() throws -> [String: Any] {
+    let value = try JSONSerialization.jsonObject(with: Data(output.utf8))
+    return try #require(value as? [String: Any])
+  }
+}
+
+/// The programs that stand beside the tests.
+enum Program {
+  /// The folder that the build put them in.
+  static let folder = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
+
+  /// Runs a program to its end; one that takes longer than the limit is ended.
+  static func run(
+    _ name: String = "failoverctl",
+    _ arguments: [String],
+    environment: [String: String] = [:],
+    limit: Duration = .seconds(60)
+  ) async throws -> Run {
+    let process = Process()
+    process.executableURL = folder.appendingPathComponent(name)
+    process.arguments = arguments
+    var variables = ["PATH": "/usr/bin:/bin", "HOME": "/nonexistent"]
+    variables.merge(environment) { $1 }
+    process.environment = variables
+    process.standardInput = FileHandle.nullDevice
+    let place = FileManager.default.temporaryDirectory.appendingPathComponent("failoverctl-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
+    defer {
+      do { try FileManager.default.removeItem(at: place) } catch { Issue.record(error) }
+    }
+    // Files, not pipes: a program that prints more than a pipe holds must not wait for its reader.
+    let (out, err) = (place.appendingPathComponent("out"), place.appendingPathComponent("err"))
+    try Data().write(to: out)
+    try Data().write(to: err)
+    process.standardOutput = try FileHandle(forWritingTo: out)
+    process.standardError = try FileHandle(forWritingTo: err)
+    let (ended, continuation) = AsyncStream<Void>.makeStream()
+    process.terminationHandler = { _ in continuation.finish() }
+    try process.run()
+    let running = Mutex(process)
+    let status = try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { for await _ in ended {} }
+      group.addTask {
+        try await Task.sleep(for: limit)
+        running.withLock { $0.terminate() }
+      }
+      try await group.next()
+      group.cancelAll()
+      return running.withLock { process in
+        process.waitUntilExit()
+        return process.terminationStatus
+      }
+    }
+    return Run(
+      status: status,
+      output: try String(contentsOf: out, encoding: .utf8),
+      errors: try String(contentsOf: err, encoding: .utf8)
+    )
+  }
+
+  /// A file for one test; removed with its folder by the caller.
+  static func temporary(_ name: String, _ content: String) throws -> URL {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("failoverctl-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(
+      at: folder,
+      withIntermediateDirectories: true,
+      attributes: [.posixPermissions: 0o700]
+    )
+    let file = folder.appendingPathComponent(name)
+    try Data(content.utf8).write(to: file)
+    return file
+  }
+}

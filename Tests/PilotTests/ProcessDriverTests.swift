@@ -1,0 +1,257 @@
+// The process driver, with real processes.
+
+import FailoverCore
+import Foundation
+import Testing
+
+@testable import Pilot
+
+@Suite struct ProcessDriverTests {
+  @Test func startsWithItsEnvironmentAndKeepsSecretsPrivate() async throws {
+    let cluster = try await TestCluster()
+    let value = Secret("s3cret-value")
+    try await cluster.secrets.write(value, to: .secret("API_KEY", of: "app"))
+    let reference = SecretReference(
+      key: "API_KEY",
+      path: "deployments/app/API_KEY",
+      digest: try await cluster.secrets.digest(of: value)
+    )
+    let script =
+      "echo \"$DEPLOYMENT $CLUSTER $GENERATION $PROCESS $API_KEY\" > seen.tmp; mv seen.tmp seen; exec sleep 1000"
+    let deployment = cluster.deployment("app", script, secrets: [reference])
+    let driver = try cluster.driver()
+    try await cluster.place(deployment, with: driver, 7)
+    try await eventually { cluster.file("app/seen") != nil }
+    #expect(cluster.file("app/seen") == "app east 7 main s3cret-value\n")
+
+    let pid = try #require(cluster.processes().first)
+    let words = String(decoding: try #require(try Files.read("/proc/\(pid)/cmdline")), as: UTF8.self)
+    #expect(words.contains("sleep") && !words.contains("s3cret"))
+    for path in ["deployments/app/secrets/API_KEY", "control/app/record.json", "control/app/main.json"] {
+      let attributes = try FileManager.default.attributesOfItem(atPath: cluster.directory + "/" + path)
+      #expect(attributes[.posixPermissions] as? Int == 0o600, "\(path)")
+      let text = String(
+        decoding: FileManager.default.contents(atPath: cluster.directory + "/" + path) ?? Data(),
+        as: UTF8.self
+      )
+      #expect(path.hasSuffix("API_KEY") || !text.contains("s3cret"))
+    }
+  }
+
+  @Test func aSecretThatChangedIsRefused() async throws {
+    let cluster = try await TestCluster()
+    try await cluster.secrets.write(Secret("new"), to: .secret("KEY", of: "app"))
+    let reference = SecretReference(key: "KEY", path: "deployments/app/KEY", digest: "00")
+    let context = cluster.context(cluster.deployment(secrets: [reference]))
+    let error = await #expect(throws: StepError.self) { try await cluster.driver().applySecrets(context) }
+    #expect(error?.code == .secretMismatch)
+  }
+
+  @Test func upsertTwiceLeavesTheSameProcess() async throws {
+    let cluster = try await TestCluster()
+    let deployment = cluster.deployment("app", "exec sleep 1000")
+    let driver = try cluster.driver()
+    try await cluster.place(deployment, with: driver)
+    let first = cluster.processes()
+    try await cluster.place(deployment, with: driver, 2)
+    #expect(first.count == 1 && cluster.processes() == first)
+    // Another command is another process.
+    try await cluster.place(cluster.deployment("app", "exec sleep 1001"), with: driver, 2)
+    #expect(cluster.processes().count == 1 && cluster.processes() != first)
+  }
+
+  @Test func anotherPilotAdoptsWhatRuns() async throws {
+    let cluster = try await TestCluster()
+    try await cluster.place(cluster.deployment("app", "exec sleep 1000"), with: cluster.driver())
+    let before = cluster.processes()
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      // Two at once, after the first one is gone.
+      for _ in 0..<2 {
+        let driver = try cluster.driver()
+        group.addTask { await driver.supervise() }
+      }
+      let observed = Shared(0)
+      try await eventually {
+        #expect(cluster.processes() == before)
+        return observed.change {
+          $0 += 1; return $0
+        } > 10
+      }
+      group.cancelAll()
+    }
+    #expect(before.count == 1)
+  }
+
+  @Test func aLostRecordIsNoSecondProcess() async throws {
+    let cluster = try await TestCluster()
+    try await cluster.place(cluster.deployment("app", "exec sleep 1000"), with: cluster.driver())
+    let before = cluster.processes()
+    try FileManager.default.removeItem(atPath: cluster.directory + "/control/app/main.json")
+    var supervisor = Supervisor(policy: cluster.options.restartBackoff, stableAfter: .seconds(1))
+    let driver = try cluster.driver()
+    for _ in 0..<3 { try await driver.superviseOnce(&supervisor) }
+    #expect(cluster.processes() == before)
+    try await driver.delete(cluster.context(cluster.deployment("app", "exec sleep 1000")))
+    #expect(cluster.processes() == [])
+  }
+
+  @Test func aCrashedProcessIsStartedAgainButNotWhileItDrains() async throws {
+    let cluster = try await TestCluster()
+    let deployment = cluster.deployment("app", "exec sleep 1000", drain: "true", runningTasks: "echo one")
+    let driver = try cluster.driver()
+    try await cluster.place(deployment, with: driver)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { await driver.supervise() }
+      let first = try #require(cluster.processes().first)
+      kill(first, SIGKILL)
+      try await eventually { cluster.processes().count == 1 && cluster.processes() != [first] }
+
+      try await driver.drain(cluster.context(deployment))
+      #expect(try await driver.runningTasks(cluster.context(deployment)) == ["one"])
+      for pid in cluster.processes() { kill(pid, SIGKILL) }
+      try await eventually { cluster.processes().isEmpty }
+      #expect(try await driver.runningTasks(cluster.context(deployment)) == [])
+      var supervisor = Supervisor(policy: cluster.options.restartBackoff, stableAfter: .seconds(1))
+      for _ in 0..<3 { try await driver.superviseOnce(&supervisor) }
+      #expect(cluster.processes().isEmpty)
+
+      try await driver.resume(cluster.context(deployment))
+      #expect(cluster.processes().count == 1)
+      group.cancelAll()
+    }
+  }
+
+  @Test func deleteEndsTheWholeFamilyAlsoThoseWhoIgnoreSIGTERM() async throws {
+    let cluster = try await TestCluster()
+    let script = "trap '' TERM; sleep 1000 & setsid sleep 1000 & touch ready; while :; do sleep 0.05; done"
+    let deployment = cluster.deployment("app", script)
+    let driver = try cluster.driver()
+    try await cluster.place(deployment, with: driver)
+    try await eventually { cluster.file("app/ready") != nil && cluster.processes().count >= 3 }
+    try await driver.delete(cluster.context(deployment))
+    #expect(cluster.processes() == [])
+    try await driver.deleteSecrets(cluster.context(deployment))
+    try await driver.deleteNamespace(cluster.context(deployment))
+    #expect(!FileManager.default.fileExists(atPath: cluster.directory + "/deployments/app"))
+    // Again, as after a crash.
+    try await driver.delete(cluster.context(deployment))
+    try await driver.deleteSecrets(cluster.context(deployment))
+    try await driver.deleteNamespace(cluster.context(deployment))
+  }
+
+  @Test func anOlderGenerationIsRefusedAlsoAfterTheDelete() async throws {
+    let cluster = try await TestCluster()
+    let deployment = cluster.deployment()
+    let driver = try cluster.driver()
+    try await cluster.place(deployment, with: driver, 5)
+    try await driver.delete(cluster.context(deployment, 6))
+    try await driver.deleteNamespace(cluster.context(deployment, 6))
+    let old = cluster.context(deployment, 5)
+    let calls: [(String, @Sendable () async throws -> Void)] = [
+      ("createNamespace", { try await driver.createNamespace(old) }),
+      ("deleteNamespace", { try await driver.deleteNamespace(old) }),
+      ("applySecrets", { try await driver.applySecrets(old) }),
+      ("deleteSecrets", { try await driver.deleteSecrets(old) }),
+      ("checkImage", { try await driver.checkImage(old) }),
+      ("upsert", { try await driver.upsert(old) }),
+      ("verify", { _ = try await driver.verify(old) }),
+      ("drain", { try await driver.drain(old) }),
+      ("runningTasks", { _ = try await driver.runningTasks(old) }),
+      ("resume", { try await driver.resume(old) }),
+      ("delete", { try await driver.delete(old) }),
+      ("cordon", { try await driver.cordon(old) }),
+      ("uncordon", { try await driver.uncordon(old) }),
+    ]
+    for (name, call) in calls {
+      let error = await #expect(throws: StepError.self, "\(name)") { try await call() }
+      #expect(error?.code == .staleGeneration, "\(name)")
+    }
+    #expect(cluster.processes() == [])
+  }
+
+  @Test func withinAGenerationAnOlderLeaseIsRefused() async throws {
+    let cluster = try await TestCluster()
+    let deployment = cluster.deployment()
+    let driver = try cluster.driver()
+    try await driver.createNamespace(cluster.context(deployment, 2, epoch: 9))
+    let error = await #expect(throws: StepError.self) {
+      try await driver.upsert(cluster.context(deployment, 2, epoch: 8))
+    }
+    #expect(error == .leaseOver)
+    try await driver.createNamespace(cluster.context(deployment, 3, epoch: 1))
+  }
+
+  @Test func aHangingCommandIsKilledAndANoisyOneBounded() async throws {
+    let cluster = try await TestCluster()
+    let hanging = cluster.deployment("hang", drain: "sleep 1000 & sleep 1000", runningTasks: "yes | head -c 300000")
+    let driver = try cluster.driver()
+    try await cluster.place(hanging, with: driver)
+    let running = cluster.processes().count
+    let began = ContinuousClock.now
+    let error = await #expect(throws: StepError.self) { try await driver.drain(cluster.context(hanging)) }
+    #expect(error?.code == .transient)
+    #expect(error?.message.contains("took longer than") == true)
+    #expect(ContinuousClock.now - began < .seconds(10))
+    try await eventually { cluster.processes().count <= running + 1 }
+    let noisy = await #expect(throws: StepError.self) { try await driver.runningTasks(cluster.context(hanging)) }
+    #expect(noisy?.message.contains("65536") == true)
+    #expect((noisy?.message.utf8.count ?? 0) < 4_096)
+  }
+
+  @Test func aCommandsFailureShowsItsLastLinesWithoutSecrets() async throws {
+    let cluster = try await TestCluster()
+    try await cluster.secrets.write(Secret("hunter22"), to: .secret("KEY", of: "app"))
+    let reference = SecretReference(
+      key: "KEY",
+      path: "deployments/app/KEY",
+      digest: try await cluster.secrets.digest(of: Secret("hunter22"))
+    )
+    let deployment = cluster.deployment(drain: "echo no way with $KEY >&2; exit 3", secrets: [reference])
+    let driver = try cluster.driver()
+    try await cluster.place(deployment, with: driver)
+    let error = await #expect(throws: StepError.self) { try await driver.drain(cluster.context(deployment)) }
+    #expect(error?.message == "drain of process main: exit status 3: no way with ***")
+  }
+
+  @Test func verifiesOnlyWhatHasAHealthCommand() async throws {
+    let cluster = try await TestCluster()
+    let driver = try cluster.driver()
+    let mute = cluster.deployment("mute", health: nil)
+    try await cluster.place(mute, with: driver)
+    #expect(try await driver.verify(cluster.context(mute)) == [])
+    let sick = cluster.deployment("sick", health: "echo feverish; exit 1")
+    try await cluster.place(sick, with: driver)
+    let checks = try await driver.verify(cluster.context(sick))
+    #expect(checks.map(\.name) == ["running:main", "health:main"])
+    #expect(checks.map(\.passed) == [true, false])
+    #expect(checks.last?.detail == "exit status 1: feverish")
+  }
+
+  @Test func aMissingProgramIsNoImage() async throws {
+    let cluster = try await TestCluster()
+    let deployment = Deployment(
+      name: "app",
+      workspace: "ws",
+      image: "app:1",
+      processes: [ProcessSpec(name: "main", command: ["/no/such/program"])]
+    )
+    let error = await #expect(throws: StepError.self) {
+      try await cluster.driver().checkImage(cluster.context(deployment))
+    }
+    #expect(error?.code == .imageNotFound)
+  }
+
+  @Test func logsAreRotatedWhileTheProcessWrites() async throws {
+    let cluster = try await TestCluster()
+    let deployment = cluster.deployment("loud", "while :; do echo 0123456789012345678901234567890123456789; done")
+    let driver = try cluster.driver()
+    try await cluster.place(deployment, with: driver)
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await driver.supervise() }
+      do { try await eventually { cluster.file("loud/logs/main.log.1") != nil } } catch { Issue.record("no rotation") }
+      group.cancelAll()
+    }
+    #expect((cluster.file("loud/logs/main.log.1")?.utf8.count ?? .max) <= cluster.options.logLimit)
+    try await driver.delete(cluster.context(deployment))
+  }
+}
