@@ -212,7 +212,8 @@ public final class NavigatorService: Service {
       return
     }
     let events = Doorbell()
-    let deliveries = bells.dispatchers.bell(of: registration.cluster.name)
+    let deliveries = bells.dispatchers.hang(generation)
+    defer { bells.dispatchers.takeDown(generation) }
     let timeout = settings.timeout(of: registration.cluster)
     // Each loop has calls of its own: one that hangs must not hold up the others.
     func calls() -> PlaneCalls { PlaneCalls(to: link.cluster) }

@@ -3,19 +3,22 @@
 internal import FailoverCore
 internal import Synchronization
 
-/// One bell for each cluster's Dispatcher.
+/// One bell for each Dispatcher.
+///
+/// A bell has one waiter, and while a registration is replaced its old Dispatcher and the new one run side by side: so each
+/// has a bell of its own.
 final class BellTower: Sendable {
-  private let bells = Mutex<[ClusterName: Doorbell]>([:])
+  private let bells = Mutex<[Int: Doorbell]>([:])
 
-  /// The bell of a cluster.
-  func bell(of cluster: ClusterName) -> Doorbell {
-    bells.withLock { bells in
-      if let bell = bells[cluster] { return bell }
-      let bell = Doorbell()
-      bells[cluster] = bell
-      return bell
-    }
+  /// Hangs up the bell of the loops with this number.
+  func hang(_ generation: Int) -> Doorbell {
+    let bell = Doorbell()
+    bells.withLock { $0[generation] = bell }
+    return bell
   }
+
+  /// Takes it down.
+  func takeDown(_ generation: Int) { bells.withLock { $0[generation] = nil } }
 
   /// Rings all of them.
   func ringAll() {
