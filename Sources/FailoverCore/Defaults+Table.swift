@@ -17,8 +17,7 @@ extension Defaults {
 
   /// Every default, by part, in the order of the documentation.
   ///
-  /// A name is a key of the configuration: `pilot.claimBatch` is the flag `--pilot-claim-batch` and the environment variable
-  /// `PILOT_CLAIM_BATCH`.
+  /// A name is the part and the setting, as in `pilot.claimBatch`; it is unique.
   public static let table: [Row] = linkRows + navigatorRows + dispatcherRows + pilotRows + oursRows
 
   /// The table in Markdown.

@@ -112,8 +112,8 @@ import Testing
     try await deck.begin(again.order.id, epoch: again.epoch)
     let unknown = FlightOrder.test("unknown").id
     let results = try await deck.complete(
-      flights.map { FlightCompletion(flight: $0.order.id, epoch: $0.epoch) }
-        + [FlightCompletion(flight: unknown, epoch: LeaseEpoch(1))]
+      flights.map { FlightClaim(flight: $0.order.id, epoch: $0.epoch) }
+        + [FlightClaim(flight: unknown, epoch: LeaseEpoch(1))]
     )
     let errors = results.map { result -> FlightdeckError? in
       if case .failure(let error) = result { error } else { nil }

@@ -13,10 +13,10 @@ import Testing
     try await test.age(pilot, by: 50)
     let beat = try await test.deck.heartbeat(pilot)
     #expect(beat.cancelRequested.isEmpty)
-    #expect(beat.remaining > .seconds(50) && beat.remaining <= .seconds(60))
+    #expect(beat.remaining > .seconds(3000) && beat.remaining <= .seconds(3600))
     let left = try await test.sql("select (extract(epoch from clock_timestamp()) * 1000000)::bigint")
     let now = Timestamp(microseconds: try #require(left.first).decode(0, as: Int64.self))
-    #expect(beat.leaseEnds - now > .seconds(50) && beat.leaseEnds - now <= .seconds(60))
+    #expect(beat.leaseEnds - now > .seconds(3000) && beat.leaseEnds - now <= .seconds(3600))
     #expect(try await test.deck.sweep() == SweepOutcome())
     #expect(try await test.deck.cancel([flight.order.id]) == [.requested])
     #expect(try await test.deck.heartbeat(pilot).cancelRequested == [flight.order.id])
@@ -166,9 +166,9 @@ import Testing
     let first = try await test.deck.register(pilot: "pilot-1")
     #expect(try await test.deck.claim(by: first, upTo: 1).count == 1)
     #expect(try await test.deck.sweep() == SweepOutcome())
-    // Nobody beat and nobody swept for two minutes: the database was down.
+    // Nobody beat and nobody swept for two hours: the database was down.
     try await test.age(first, by: 120)
-    try await test.sql("update dp_plane set swept_at = swept_at - interval '120 seconds'")
+    try await test.sql("update dp_plane set swept_at = swept_at - interval '120 minutes'")
     let second = try await test.deck.register(pilot: "pilot-2")
     let outcome = try await test.deck.sweep()
     #expect(outcome.requeued == [order.id])
@@ -176,14 +176,17 @@ import Testing
     #expect(try await test.status(order.id).takeovers == 0)
     // A Pilot that dies a lease later is a takeover again.
     #expect(try await test.deck.claim(by: second, upTo: 1).count == 1)
-    try await test.sql("update dp_plane set outage_to = outage_to - interval '61 seconds'")
+    try await test.sql("update dp_plane set outage_to = outage_to - interval '61 minutes'")
     try await test.age(second, by: 61)
     #expect(try await test.deck.sweep().outage == false)
     #expect(try await test.status(order.id).takeovers == 1)
   }
 
   @Test func `A failed try rests, and is woken when its rest is over`() async throws {
-    let test = try await TestDeck.make()
+    var settings = FlightdeckSettings()
+    let rest = RetryPolicy(first: .seconds(3600), most: .seconds(3600))
+    settings.limits = FlightLimits(coolOff: rest)
+    let test = try await TestDeck.make(settings: settings)
     let pilot = try await test.deck.register(pilot: "pilot-1")
     let flight = try await test.running(.test(), by: pilot)
     let failure = FlightFailure(code: .transient, step: .deleteDeployment, message: "it broke")
@@ -204,7 +207,7 @@ import Testing
     #expect(try await test.deck.claim(by: pilot, upTo: 1).isEmpty)
     #expect(try await test.deck.promoteDeferred() == 0)
     #expect(try await test.deck.stats().deferred == 1)
-    try await test.sql("update dp_deferred set due_at = due_at - interval '36 seconds'")
+    try await test.sql("update dp_deferred set due_at = due_at - interval '61 minutes'")
     #expect(try await test.deck.promoteDeferred() == 1)
     #expect(try await test.deck.claim(by: pilot, upTo: 1).first?.attempts == 3)
   }

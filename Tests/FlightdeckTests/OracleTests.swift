@@ -104,7 +104,7 @@ private struct RandomHistory {
     let dead = pilots[index]
     let outage = random.oneIn(4)
     if outage {
-      try await test.sql("update dp_plane set swept_at = swept_at - interval '2 minutes'")
+      try await test.sql("update dp_plane set swept_at = swept_at - interval '2 hours'")
     } else {
       // Whatever an earlier outage forgave is over.
       try await test.sql("update dp_plane set swept_at = clock_timestamp(), outage_to = null")

@@ -95,9 +95,13 @@ import Testing
   }
 
   @Test func `A transaction that holds the horizon does not make claims wade through what was taken`() async throws {
-    let test = try await TestDeck.make()
+    var settings = FlightdeckSettings()
+    settings.laneReset = .seconds(3600)
+    let test = try await TestDeck.make(settings: settings)
     let pilot = try await test.deck.register(pilot: "pilot-1")
-    let holder = try await PostgresConnection.connect(PostgresConfiguration(test.url))
+    var configuration = try PostgresConfiguration(test.url)
+    configuration.idleInTransactionTimeout = nil
+    let holder = try await PostgresConnection.connect(configuration)
     try await holder.perform { connection in
       try connection.script("begin isolation level repeatable read; select count(*) from flightdeck.dp_ready")
     }

@@ -151,6 +151,21 @@ import Testing
     #expect(error == .declaredDead("pilot-1"))
   }
 
+  @Test func `A flight that this version cannot read rests, and does not keep the others from being flown`()
+    async throws
+  {
+    let test = try await TestDeck.make()
+    let pilot = try await test.deck.register(pilot: "pilot-1")
+    let strange = FlightOrder.test("strange")
+    _ = try await test.deck.enqueue([strange, .test("plain")])
+    try await test.sql("update dp_flights set content = '{\"from\": \"the future\"}' where deployment = 'strange'")
+    #expect(try await test.deck.claim(by: pilot, upTo: 5).map(\.order) == [.test("plain")])
+    let status = try await test.status(strange.id)
+    #expect(status.phase == .queued)
+    #expect(status.attempts == 1)
+    #expect(try await test.deck.stats().deferred == 1)
+  }
+
   // MARK: What overtakes its flight
 
   @Test func `A clearance that comes before its flight is there when the flight comes`() async throws {

@@ -91,7 +91,7 @@ final class RecordingDriver: PlaneDriver {
   }
 
   @Test func aKilledPilotsFlightIsTakenOverAtItsStep() async throws {
-    let plane = try await plane(lease: .seconds(3))
+    let plane = try await plane(lease: .seconds(5))
     let journal = Shared<[String]>([])
     let order = try order()
     _ = try await plane.flightdeck.enqueue([order])

@@ -62,8 +62,9 @@ extension Flightdeck {
 
   /// `unnest` keeps the order of the arrays, and the identity columns number the rows in it.
   ///
-  /// A dash in a plan's columns means none. The unique index on `flight_id` decides who was first.
-  private static let enqueue: SQL = """
+  /// A dash in a plan's columns means none. The unique index on `flight_id` decides who was first; in the order
+  /// of the identifiers, so that two that deliver the same flights do not wait for each other.
+  static let enqueue: SQL = """
     with incoming as (
       select * from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
         with ordinality as i (flight_id, deployment, priority, kinds, waits, grants, clearances, content, place)
@@ -71,7 +72,7 @@ extension Flightdeck {
       insert into dp_flights (flight_id, deployment, priority, step_kinds, step_waits, step_grants, content)
       select flight_id, deployment, priority, string_to_array(kinds, ','), string_to_array(waits, ',', '-'),
         string_to_array(grants, ',', '-'), content
-      from incoming order by place
+      from incoming order by flight_id
       on conflict (flight_id) do nothing
       returning flight_key, flight_id, priority
     ), early as (

@@ -1,26 +1,9 @@
-// What a Pilot reports while it flies: begin, steps, tasks.
+// What a Pilot reports while it flies: steps and tasks.
 
 public import FailoverCore
 internal import LibPQ
 
 extension Flightdeck {
-  /// Begins to fly a claimed flight.
-  ///
-  /// - Throws: `.staleLease`, `.notFound`, `.illegal`, `.database`. Beginning twice is beginning once.
-  public func begin(_ flight: FlightID, epoch: LeaseEpoch) async throws(FlightdeckError) {
-    let answer = try await transition(flight, epoch, Self.begin, wakes: [.events])
-    try check(answer, flight, epoch, .begin)
-  }
-
-  private static let begin: SQL = """
-    with \(sql: flight), decided as (
-      select *, coalesce(refusal, case when phase = 'RUNNING' then 'duplicate' else 'acted' end) as verdict from flight
-    ), changed as (
-      update dp_states s set phase = 'RUNNING' from decided d where d.verdict = 'acted' and s.flight_key = d.flight_key
-    )
-    select verdict, phase as phase_before, case verdict when 'acted' then 'RUNNING' else phase end as phase_after from decided
-    """
-
   /// Records that a step is done, so that whoever flies on begins behind it.
   ///
   /// - Parameters:

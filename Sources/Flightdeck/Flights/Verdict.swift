@@ -123,15 +123,27 @@ extension Flightdeck {
     _ event: Flight.Event.Kind,
     settled: Flight.Phase? = nil
   ) throws(FlightdeckError) {
-    switch answer.verdict {
+    try check(answer.verdict, in: answer.before, flight, epoch, event, settled: settled)
+  }
+
+  /// The same, for an answer that is one of many.
+  func check(
+    _ verdict: Verdict,
+    in phase: Flight.Phase,
+    _ flight: FlightID,
+    _ epoch: LeaseEpoch,
+    _ event: Flight.Event.Kind,
+    settled: Flight.Phase? = nil
+  ) throws(FlightdeckError) {
+    switch verdict {
     case .acted, .ignored(.duplicate), .ignored(.late): return
-    case .ignored(.terminal) where answer.before == settled: return
+    case .ignored(.terminal) where phase == settled: return
     case .ignored: throw .staleLease(flight, epoch)
     case .illegal(let reason):
       throw .illegal(
         IllegalTransition(
           machine: "flight \(flight)",
-          phase: answer.before.rawValue,
+          phase: phase.rawValue,
           event: event.rawValue,
           reason: reason
         )

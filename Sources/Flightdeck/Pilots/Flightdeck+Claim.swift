@@ -2,6 +2,7 @@
 
 public import FailoverCore
 internal import LibPQ
+internal import Logging
 
 /// A flight that a Pilot took.
 public struct ClaimedFlight: Hashable, Sendable {
@@ -31,7 +32,8 @@ extension Flightdeck {
   /// - Returns: The flights, in the order in which they should be begun; none if nothing is ready, or if the last heartbeat
   ///   is older than the lease.
   /// - Throws: `.declaredDead`; `.database`: flights may have been taken, and come back when the Pilot registers anew or is
-  ///   swept. `.corrupt` if an order cannot be read; then nothing of this claim is flown either.
+  ///   swept. A flight whose order this version cannot read, as may be while Pilots are being upgraded, is not among the
+  ///   returned: it is put back as a failed try, rests, and does not keep the others from being flown.
   public func claim(
     by registration: PilotRegistration,
     upTo limit: Int
@@ -48,15 +50,24 @@ extension Flightdeck {
       try await checkAlive(registration)
       return []
     }
+    var unreadable: [(flight: FlightID, epoch: LeaseEpoch, reason: String)] = []
     var taken: [(rank: (Int, Int64), flight: ClaimedFlight)] = []
     taken.reserveCapacity(rows[0].count)
     for row in rows[0] {
       let priority = try row.get("priority", Int.self)
       let sequence = try row.get("ready_seq", Int64.self)
       lanes.took(sequence, priority: priority)
+      let epoch = LeaseEpoch(try row.get("token"))
+      let order: FlightOrder
+      do throws(FlightdeckError) {
+        order = try Coding.decode(FlightOrder.self, from: row.get("content"), "the flight's order")
+      } catch {
+        unreadable.append((try row.flightID(), epoch, error.description))
+        continue
+      }
       let flight = ClaimedFlight(
-        order: try Coding.decode(FlightOrder.self, from: row.get("content"), "a flight's order"),
-        epoch: LeaseEpoch(try row.get("token")),
+        order: order,
+        epoch: epoch,
         cursor: try row.get("cursor"),
         clearances: try row.words("clearances"),
         attempts: try row.get("attempts"),
@@ -64,7 +75,20 @@ extension Flightdeck {
       )
       taken.append((rank: (priority == first.priority ? 0 : 1, sequence), flight: flight))
     }
+    for (flight, epoch, reason) in unreadable { try await putBack(flight, epoch, reason) }
     return taken.sorted { $0.rank < $1.rank }.map(\.flight)
+  }
+
+  /// Gives a flight back that this Pilot cannot read, for one of another version.
+  private func putBack(_ flight: FlightID, _ epoch: LeaseEpoch, _ reason: String) async throws(FlightdeckError) {
+    logger.error("cannot read a flight's order", metadata: ["flight": "\(flight)", "reason": "\(reason)"])
+    let failure = FlightFailure(code: .transient, message: reason)
+    do throws(FlightdeckError) {
+      _ = try await fail(flight, epoch: epoch, failure: failure, tries: 1, jitter: .random(in: 0..<1))
+    } catch {
+      // Whoever took it meanwhile has it now.
+      guard case .staleLease = error else { throw error }
+    }
   }
 
   private func checkAlive(_ registration: PilotRegistration) async throws(FlightdeckError) {
@@ -117,7 +141,7 @@ extension Flightdeck {
       insert into dp_flight_events (flight_id, what, subject, number)
       select f.flight_id, 'STARTED', $1, l.token from leased l join dp_flights f using (flight_key)
     )
-    select t.priority, t.ready_seq, l.token, s.cursor, s.clearances, s.attempts, s.takeovers, f.content
+    select t.priority, t.ready_seq, l.token, s.cursor, s.clearances, s.attempts, s.takeovers, f.flight_id, f.content
     from taken t join leased l using (flight_key) join changed s using (flight_key) join dp_flights f using (flight_key)
     """
 }

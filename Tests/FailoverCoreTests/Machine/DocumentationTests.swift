@@ -33,8 +33,8 @@ struct DocumentationTests {
     try Self.compare("Configuration.md", with: [("defaults", Defaults.markdown.trimmingCharacters(in: .newlines))])
   }
 
-  private static func compare(_ page: String, with generated: [(name: String, text: String)]) throws {
-    let page = page(page)
+  private static func compare(_ name: String, with generated: [(name: String, text: String)]) throws {
+    let page = Self.page(name)
     let text = try String(contentsOf: page, encoding: .utf8)
     var updated = text
     for (name, content) in generated { updated = try replace(name, with: content, in: updated) }

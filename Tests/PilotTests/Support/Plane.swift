@@ -84,7 +84,7 @@ final class Plane: Sendable {
 
   /// Waits until the flight is in a phase, and fails with its story if it ends in another one.
   func wait(for phase: Flight.Phase, of flight: FlightID) async throws {
-    try await eventually(within: .seconds(30), "\(flight) should become \(phase)") {
+    try await eventually(within: .seconds(90), "\(flight) should become \(phase)") {
       guard let status = try await flightdeck.status(of: [flight]).first else { return false }
       if status.phase == phase { return true }
       if status.phase.isTerminal {
@@ -208,7 +208,7 @@ struct Mission: Sendable {
 
   /// Carries a clearance across, as the Navigator does.
   func carry(_ clearance: Clearance, from: Plane, _ source: FlightID, to: Plane, _ target: FlightID) async throws {
-    try await eventually(within: .seconds(30), "\(clearance) of \(source)") {
+    try await eventually(within: .seconds(90), "\(clearance) of \(source)") {
       try await from.evidence(clearance, of: source) != nil
     }
     try await grant(clearance, to: to, target)

@@ -41,7 +41,7 @@ struct TimedOut: Error {}
 
 /// Asks again and again until the answer is yes, or a deadline passes.
 func eventually(
-  within limit: Duration = .seconds(15),
+  within limit: Duration = .seconds(60),
   _ what: Comment = "it should have come true",
   at location: SourceLocation = #_sourceLocation,
   _ condition: () async throws -> Bool
