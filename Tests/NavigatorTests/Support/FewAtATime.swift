@@ -9,7 +9,11 @@ struct FewAtATime: TestTrait, SuiteTrait, TestScoping {
 
   var isRecursive: Bool { true }
 
-  func provideScope(for test: Test, testCase: Test.Case?, performing function: () async throws -> Void) async throws {
+  @concurrent func provideScope(
+    for test: Test,
+    testCase: Test.Case?,
+    performing function: @concurrent @Sendable () async throws -> Void
+  ) async throws {
     guard testCase != nil else { return try await function() }
     await Self.turnstile.enter()
     defer { Self.turnstile.leave() }
