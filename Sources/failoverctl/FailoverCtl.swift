@@ -74,10 +74,10 @@ struct FailoverCtl: AsyncParsableCommand {
     }
   }
 
-  /// Whether the parser knows best what to do: help, and mistakes that commands report as mistakes of usage.
+  /// Whether the parser knows best what to do: help, mistakes of usage, and exit codes that were decided already.
   private static func isOfParser(_ error: any Error) -> Bool {
-    // A request for help is an error of the parser too, of a type that it does not name; it is the only one that succeeds.
-    error is CleanExit || error is ValidationError || error is ExitCode || exitCode(for: error) == .success
+    let code = exitCode(for: error)
+    return code == .success || code == .validationFailure || error is ExitCode
   }
 
   private static func exitParsing(_ error: any Error, asJSON: Bool) -> Never {

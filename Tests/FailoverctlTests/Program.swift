@@ -1,8 +1,13 @@
 // Runs the built program as a user does, and keeps what it said.
 
 import Foundation
-import Synchronization
 import Testing
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
 
 /// One finished run of a program.
 struct Run: Sendable {
@@ -22,9 +27,18 @@ enum Program {
   /// The folder that the build put them in.
   static let folder = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
 
+  /// Runs failoverctl to its end.
+  static func run(
+    _ arguments: [String],
+    environment: [String: String] = [:],
+    limit: Duration = .seconds(60)
+  ) async throws -> Run {
+    try await run("failoverctl", arguments, environment: environment, limit: limit)
+  }
+
   /// Runs a program to its end; one that takes longer than the limit is ended.
   static func run(
-    _ name: String = "failoverctl",
+    _ name: String,
     _ arguments: [String],
     environment: [String: String] = [:],
     limit: Duration = .seconds(60)
@@ -47,22 +61,28 @@ enum Program {
     try Data().write(to: err)
     process.standardOutput = try FileHandle(forWritingTo: out)
     process.standardError = try FileHandle(forWritingTo: err)
-    let (ended, continuation) = AsyncStream<Void>.makeStream()
-    process.terminationHandler = { _ in continuation.finish() }
+    let (ended, continuation) = AsyncStream<Int32>.makeStream()
+    process.terminationHandler = { process in
+      continuation.yield(process.terminationStatus)
+      continuation.finish()
+    }
     try process.run()
-    let running = Mutex(process)
-    let status = try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { for await _ in ended {} }
+    let number = process.processIdentifier
+    let status = try await withThrowingTaskGroup(of: Int32?.self) { group in
+      group.addTask {
+        for await status in ended { return status }
+        return nil
+      }
       group.addTask {
         try await Task.sleep(for: limit)
-        running.withLock { $0.terminate() }
+        kill(number, SIGTERM)
+        return nil
       }
-      try await group.next()
-      group.cancelAll()
-      return running.withLock { process in
-        process.waitUntilExit()
-        return process.terminationStatus
+      defer { group.cancelAll() }
+      while let status = try await group.next() {
+        if let status { return status }
       }
+      return -1
     }
     return Run(
       status: status,

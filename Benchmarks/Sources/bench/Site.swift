@@ -54,12 +54,22 @@ final class Site: Sendable {
     process.standardError = handle
     try await withCheckedThrowingContinuation { (done: CheckedContinuation<Void, any Error>) in
       process.terminationHandler = { _ in done.resume() }
-      do { try process.run() } catch { done.resume(throwing: error) }
+      do { try Self.withSignals { try process.run() } } catch { done.resume(throwing: error) }
     }
     try handle.close()
     let text = try String(contentsOf: output, encoding: .utf8)
     guard process.terminationStatus == 0 || limit != nil else { throw BenchError("\(program) failed: \(text)") }
     return text
+  }
+
+  /// Threads of the pool block signals, and a child inherits that: `pg_test_fsync` would wait for its alarm for ever.
+  private static func withSignals(_ body: () throws -> Void) rethrows {
+    var none = sigset_t()
+    var before = sigset_t()
+    unsafe sigemptyset(&none)
+    unsafe pthread_sigmask(SIG_SETMASK, &none, &before)
+    defer { unsafe pthread_sigmask(SIG_SETMASK, &before, nil) }
+    try body()
   }
 
   private static func find(_ program: String) throws -> String {

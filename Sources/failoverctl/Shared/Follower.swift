@@ -108,8 +108,9 @@ struct Follower {
     if let held = mission.held { return "HELD: \(held.description)" }
     if let skip = mission.skipReason { return skip.code.rawValue }
     if mission.phase == .draining, !mission.tasksRunning.isEmpty {
-      let count = mission.tasksRunning.count
-      return "\(count) \(count == 1 ? "task still runs" : "tasks still run"): \(mission.tasksRunning.prefix(3).joined(separator: ", "))"
+      let names = mission.tasksRunning
+      let count = names.count == 1 ? "1 task still runs" : "\(names.count) tasks still run"
+      return "\(count): \(names.prefix(3).joined(separator: ", "))"
     }
     if mission.phase.isTerminal {
       let lost = mission.tasksLost.isEmpty ? "" : ", \(mission.tasksLost.count) tasks lost"
