@@ -42,7 +42,10 @@ public enum DebtVerb: String, Hashable, Sendable, CaseIterable {
 extension Navigator {
   /// Gives a command to a request.
   ///
-  /// - Parameter reason: Why, for the history.
+  /// - Parameters:
+  ///   - verb: What to do.
+  ///   - request: The request.
+  ///   - reason: Why, for the history.
   /// - Throws: ``NavigatorError/notFound(kind:name:)``, and ``NavigatorError/illegal(_:)`` where the verb makes no sense.
   public func command(_ verb: RequestVerb, request: RequestID, reason: String) async throws(NavigatorError) {
     let event: FailoverRequest.Event =
@@ -62,7 +65,10 @@ extension Navigator {
 
   /// Gives a command to a mission.
   ///
-  /// - Parameter reason: Why, for the history.
+  /// - Parameters:
+  ///   - verb: What to do.
+  ///   - mission: The mission.
+  ///   - reason: Why, for the history.
   /// - Throws: ``NavigatorError/notFound(kind:name:)``, and ``NavigatorError/illegal(_:)`` where the verb makes no sense.
   public func command(_ verb: MissionVerb, mission: MissionID, reason: String) async throws(NavigatorError) {
     let event: Mission.Event =
@@ -80,7 +86,11 @@ extension Navigator {
 
   /// Gives a command to a debt.
   ///
-  /// - Parameter reason: Why, for the history.
+  /// - Parameters:
+  ///   - verb: What to do.
+  ///   - mission: The mission that left the debt.
+  ///   - side: On which of its sides.
+  ///   - reason: Why, for the history.
   /// - Throws: ``NavigatorError/notFound(kind:name:)``.
   public func command(
     _ verb: DebtVerb,

@@ -121,7 +121,10 @@ extension Navigator {
 
   /// What happened in a request, oldest first; at most ``listLimit`` lines.
   ///
-  /// - Parameter sequence: The sequence of the last line that the caller has, to page on; 0 for the beginning.
+  /// - Parameters:
+  ///   - id: The request.
+  ///   - sequence: The sequence of the last line that the caller has, to page on; 0 for the beginning.
+  ///   - limit: How many lines at most.
   public func history(
     of id: RequestID,
     after sequence: Int64 = 0,

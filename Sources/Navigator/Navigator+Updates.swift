@@ -14,7 +14,9 @@ extension Navigator {
   /// Only the newest state waits for a slow reader. The stream ends when the request has ended, and throws if the store cannot
   /// be read for longer than ``NavigatorSettings/requestReconcile``.
   ///
-  /// - Parameter pause: How often it looks without having been notified.
+  /// - Parameters:
+  ///   - id: The request.
+  ///   - pause: How often it looks without having been notified.
   public func updates(
     of id: RequestID,
     every pause: Duration = .seconds(1)

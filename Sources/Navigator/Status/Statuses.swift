@@ -78,7 +78,7 @@ public struct FlightProgress: Hashable, Sendable {
   public let cluster: ClusterName
   /// Which plan it flies.
   public let plan: FlightPlanKind
-  /// Where it is: `DISPATCHING` until its cluster has it, then a phase of ``Flight``.
+  /// Where it is: `DISPATCHING` until its cluster has it, then a phase of FailoverCore's `Flight`.
   public let phase: String
   /// The last step that is done, or nil if none is.
   public let step: StepKind?
