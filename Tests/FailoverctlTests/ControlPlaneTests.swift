@@ -53,7 +53,7 @@ struct ControlPlaneTests {
   }
 
   @Test func `applies a fleet once, and says unchanged the second time`() async throws {
-    try await applied { file in
+    try await applied { file async throws in
       let first = try await ctl(["apply", "-f", file, "--json"])
       #expect(first.status == 0, "\(first.errors)")
       let changes = try #require(try first.document()["changes"] as? [[String: Any]])
@@ -75,7 +75,7 @@ struct ControlPlaneTests {
   }
 
   @Test func `refuses to plan to a disabled cluster with 3, with every reason`() async throws {
-    try await applied { file in
+    try await applied { file async throws in
       #expect(try await ctl(["apply", "-f", file]).status == 0)
       let run = try await ctl(["plan", "--from", "east", "--to", "west", "--json"])
       #expect(run.status == 3)
@@ -93,7 +93,7 @@ struct ControlPlaneTests {
   }
 
   @Test func `ends with 4 for what does not exist`() async throws {
-    try await applied { file in
+    try await applied { file async throws in
       #expect(try await ctl(["apply", "-f", file]).status == 0)
       for arguments in [
         ["start", "--from", "east", "--to", "wset"], ["start", "--from", "nowhere", "--to", "west"],
@@ -109,7 +109,7 @@ struct ControlPlaneTests {
   }
 
   @Test func `cordons a deployment, and shows why until it is uncordoned`() async throws {
-    try await applied { file in
+    try await applied { file async throws in
       func reason() async throws -> String? {
         let deployments = try await ctl(["get", "deployments", "--json"]).document()["deployments"] as? [[String: Any]]
         return deployments?.first?["cordoned"] as? String
@@ -123,7 +123,7 @@ struct ControlPlaneTests {
   }
 
   @Test func `prints an empty list as a document and as words`() async throws {
-    try await applied { _ in
+    try await applied { _ async throws in
       let document = try await ctl(["get", "debts", "--json"])
       #expect(document.output == "{\n  \"debts\": []\n}\n")
       let words = try await ctl(["get", "requests"])
