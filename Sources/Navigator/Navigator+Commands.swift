@@ -42,7 +42,10 @@ public enum DebtVerb: String, Hashable, Sendable, CaseIterable {
 extension Navigator {
   /// Gives a command to a request.
   ///
-  /// - Parameter reason: Why, for the history.
+  /// - Parameters:
+  ///   - verb: What to do.
+  ///   - request: The request.
+  ///   - reason: Why, for the history.
   /// - Throws: ``NavigatorError/notFound(kind:name:)``, and ``NavigatorError/illegal(_:)`` where the verb makes no sense.
   public func command(_ verb: RequestVerb, request: RequestID, reason: String) async throws(NavigatorError) {
     let event: FailoverRequest.Event =
@@ -55,16 +58,17 @@ extension Navigator {
     try await pool.unit { db, unit in
       var loaded = try RequestStore.load(request, on: db)
       try loaded.apply(event, cause: "operator: \(reason)", at: unit.now)
-      try RequestStore.finish(&loaded, reconcile: settings.requestReconcile, unit: &unit, on: db)
-      if verb == .retry {
-        try db.execute("update navigator.requests set ended_at = null where id = $1", [request.rawValue])
-      }
+      // At once, so that what a resume or a retry allows does not wait for the next look at the request.
+      try RequestStore.advance(&loaded, reconcile: settings.requestReconcile, unit: &unit, on: db)
     }
   }
 
   /// Gives a command to a mission.
   ///
-  /// - Parameter reason: Why, for the history.
+  /// - Parameters:
+  ///   - verb: What to do.
+  ///   - mission: The mission.
+  ///   - reason: Why, for the history.
   /// - Throws: ``NavigatorError/notFound(kind:name:)``, and ``NavigatorError/illegal(_:)`` where the verb makes no sense.
   public func command(_ verb: MissionVerb, mission: MissionID, reason: String) async throws(NavigatorError) {
     let event: Mission.Event =
@@ -82,7 +86,11 @@ extension Navigator {
 
   /// Gives a command to a debt.
   ///
-  /// - Parameter reason: Why, for the history.
+  /// - Parameters:
+  ///   - verb: What to do.
+  ///   - mission: The mission that left the debt.
+  ///   - side: On which of its sides.
+  ///   - reason: Why, for the history.
   /// - Throws: ``NavigatorError/notFound(kind:name:)``.
   public func command(
     _ verb: DebtVerb,

@@ -2,6 +2,7 @@
 
 public import FailoverCore
 internal import LibPQ
+internal import Logging
 
 extension Navigator {
   /// The plan of a failover, with everything that stands against it.
@@ -27,7 +28,28 @@ extension Navigator {
     planHash: String? = nil
   ) async throws(NavigatorError) -> RequestStatus {
     let id = RequestID.random()
-    return try await pool.unit { db, unit in
+    do {
+      return try await submit(id, options, idempotencyKey, planHash)
+    } catch {
+      guard error.postgresError?.kind == .commitOutcomeUnknown else { throw error }
+    }
+    // The identifier is ours alone: what is on record under it tells whether it was committed.
+    logger.warning("the answer to a submit got lost, looking it up", metadata: ["request": "\(id)"])
+    do {
+      return try await request(id)
+    } catch {
+      guard case .notFound = error else { throw error }
+    }
+    return try await submit(id, options, idempotencyKey, planHash)
+  }
+
+  private func submit(
+    _ id: RequestID,
+    _ options: FailoverOptions,
+    _ idempotencyKey: String?,
+    _ planHash: String?
+  ) async throws(NavigatorError) -> RequestStatus {
+    try await pool.unit { db, unit in
       // Requests are submitted one after the other, so that a plan is made from what the one before left.
       try db.execute("select pg_advisory_xact_lock(hashtext('navigator.submit'))")
       if let idempotencyKey, let earlier = try RequestReader.request(keyed: idempotencyKey, on: db) {
@@ -53,12 +75,15 @@ extension Navigator {
     }
   }
 
-  /// The newest requests, newest first.
+  /// The longest list that one call gives.
+  public static let listLimit = 10_000
+
+  /// The newest requests, newest first; at most ``listLimit``.
   public func requests(limit: Int = 50) async throws(NavigatorError) -> [RequestStatus] {
     try await pool.unit { db, _ in
       let rows = try db.query(
         "select id from navigator.requests order by submitted_at desc, id limit $1",
-        [Int64(limit)]
+        [Int64(Self.bounded(limit))]
       )
       return try RequestReader.requests(rows.map { try RequestID($0.decode("id", as: String.self)) }, on: db)
     }
@@ -94,20 +119,31 @@ extension Navigator {
     }
   }
 
-  /// What happened in a request, oldest first.
-  public func history(of id: RequestID, limit: Int = 1_000) async throws(NavigatorError) -> [HistoryEntry] {
-    try await pool.unit { db, _ in try RequestReader.history(of: id, limit: limit, on: db) }
+  /// What happened in a request, oldest first; at most ``listLimit`` lines.
+  ///
+  /// - Parameters:
+  ///   - id: The request.
+  ///   - sequence: The sequence of the last line that the caller has, to page on; 0 for the beginning.
+  ///   - limit: How many lines at most.
+  public func history(
+    of id: RequestID,
+    after sequence: Int64 = 0,
+    limit: Int = 1_000
+  ) async throws(NavigatorError) -> [HistoryEntry] {
+    try await pool.unit { db, _ in
+      try RequestReader.history(of: id, after: sequence, limit: Self.bounded(limit), on: db)
+    }
   }
 
-  /// What failovers left behind, oldest first.
-  public func debts(includeSettled: Bool = false) async throws(NavigatorError) -> [DebtStatus] {
+  /// What failovers left behind, oldest first; at most ``listLimit``.
+  public func debts(includeSettled: Bool = false, limit: Int = 1_000) async throws(NavigatorError) -> [DebtStatus] {
     try await pool.unit { db, _ in
       let rows = try db.query(
         """
         select debt, incurred_at, settled_at from navigator.debts
-        where $1 or settled_at is null order by incurred_at, mission, side
+        where $1 or settled_at is null order by incurred_at, mission, side limit $2
         """,
-        [includeSettled]
+        [includeSettled, Int64(Self.bounded(limit))]
       )
       return try rows.map { row in
         DebtStatus(
@@ -119,51 +155,5 @@ extension Navigator {
     }
   }
 
-  /// How a request goes on: its state now, and then after each change, until it has ended.
-  ///
-  /// Only the newest state waits for a slow reader. The stream ends when the request has ended, and throws if the store cannot be
-  /// read for longer than ``NavigatorSettings/requestReconcile``.
-  public func updates(
-    of id: RequestID,
-    every pause: Duration = .milliseconds(500)
-  ) -> AsyncThrowingStream<
-    RequestUpdate, any Error
-  > {
-    AsyncThrowingStream(bufferingPolicy: .bufferingNewest(1)) { continuation in
-      let task = Task {
-        var last: RequestUpdate?
-        var failingSince: ContinuousClock.Instant?
-        do {
-          while true {
-            do {
-              let update = try await update(of: id)
-              failingSince = nil
-              if update != last { continuation.yield(update) }
-              last = update
-              if update.request.phase.isTerminal { break }
-            } catch NavigatorError.database(let error) where error.isConnectionProblem {
-              let since = failingSince ?? .now
-              failingSince = since
-              if ContinuousClock.now - since > settings.requestReconcile { throw NavigatorError.database(error) }
-            }
-            try await Task.sleep(for: pause)
-          }
-          continuation.finish()
-        } catch {
-          continuation.finish(throwing: error)
-        }
-      }
-      continuation.onTermination = { _ in task.cancel() }
-    }
-  }
-
-  private func update(of id: RequestID) async throws(NavigatorError) -> RequestUpdate {
-    try await pool.unit { db, unit in
-      guard let status = try RequestReader.requests([id], on: db).first else {
-        throw NavigatorError.notFound(kind: "request", name: id.rawValue)
-      }
-      let missions = status.request.entries.map(status.request.mission(of:))
-      return RequestUpdate(request: status, missions: try RequestReader.missions(missions, at: unit.now, on: db))
-    }
-  }
+  private static func bounded(_ limit: Int) -> Int { max(0, min(limit, listLimit)) }
 }

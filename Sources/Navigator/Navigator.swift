@@ -43,6 +43,27 @@ public struct Navigator: Sendable {
     }
   }
 
+  /// Checks that the store's tables are those of this version.
+  ///
+  /// - Throws: ``NavigatorError/database(_:)``: of kind `migration` if the store is newer than this version, was changed by
+  ///   hand, or lacks migrations that ``migrate()`` would apply.
+  public func checkSchema() async throws(NavigatorError) {
+    do {
+      try await pool.withConnection { db in
+        let status = try Schema.migrations().status(on: db)
+        try status.check()
+        guard status.pending.isEmpty else {
+          throw PostgresError(
+            .migration,
+            "the store lacks \(status.pending.count) migrations; 'failoverctl migrate' applies them"
+          )
+        }
+      }
+    } catch {
+      throw NavigatorError(error)
+    }
+  }
+
   /// Puts a fleet on record, and has new and changed deployments placed on their clusters.
   ///
   /// It is one transaction and idempotent. It never moves a deployment and removes nothing.

@@ -28,8 +28,34 @@ public final class NavigatorService: Service {
   }
 
   /// Works until the service is shut down or the task is cancelled.
+  ///
+  /// It waits for a store that cannot be reached.
+  ///
+  /// - Throws: ``NavigatorError/database(_:)`` if the store's tables are not those of this version: newer ones, or such that
+  ///   ``Navigator/migrate()`` has not been called for.
   public func run() async throws {
-    await cancelWhenGracefulShutdown { [self] in await work() }
+    try await cancelWhenGracefulShutdown { [self] in
+      guard try await checkSchema() else { return }
+      await work()
+    }
+  }
+
+  /// Checks the store's tables as soon as it can be reached; false if the task was cancelled before.
+  private func checkSchema() async throws -> Bool {
+    let failures = FailureCount()
+    while !Task.isCancelled {
+      do {
+        try await navigator.checkSchema()
+        return true
+      } catch {
+        if Task.isCancelled { return false }
+        guard error.postgresError?.isConnectionProblem == true else { throw error }
+        let rest = RetryPolicy.reconnect.delay(attempt: failures.count(), jitter: .random(in: 0..<1))
+        logger.error("cannot reach the store, trying again", metadata: ["error": "\(error)", "in": "\(rest)"])
+        do { try await Task.sleep(for: rest) } catch { return false }
+      }
+    }
+    return false
   }
 
   private var pool: PostgresPool { navigator.pool }
@@ -37,16 +63,17 @@ public final class NavigatorService: Service {
 
   private func work() async {
     let bells = Bells()
+    let reconciler = Reconciler(pool: pool, settings: settings, logger: logger)
     await withTaskGroup(of: Void.self) { group in
       group.addTask { await self.listen(bells) }
       group.addTask {
         await self.loop("requests", bell: bells.requests, poll: self.settings.missionTick) {
-          try await Reconciler.requests(self.settings, in: self.pool)
+          try await reconciler.requests()
         }
       }
       group.addTask {
         await self.loop("missions", bell: Doorbell(), poll: self.settings.missionTick) {
-          try await Reconciler.missions(self.settings, in: self.pool)
+          try await reconciler.missions()
         }
       }
       group.addTask {
@@ -61,7 +88,7 @@ public final class NavigatorService: Service {
             olderThan: self.settings.historyRetention,
             limit: self.settings.batch,
             in: self.pool
-          ) == self.settings.batch
+          )
         }
       }
       group.addTask { await self.tendPlanes(bells) }
@@ -129,7 +156,9 @@ public final class NavigatorService: Service {
     await withTaskGroup(of: Void.self) { group in
       let tended = TendedPlanes()
       await loop("clusters", bell: bells.planes, poll: settings.requestReconcile, in: &group) { group in
-        for registration in try await self.navigator.registrations() {
+        let registrations = try await self.navigator.registrations()
+        tended.keep(only: registrations)
+        for registration in registrations {
           guard let generation = tended.begin(registration) else { continue }
           group.addTask { await self.tend(registration, generation, tended, bells) }
         }
@@ -183,10 +212,35 @@ public final class NavigatorService: Service {
       return
     }
     let events = Doorbell()
-    let deliveries = bells.dispatchers.bell(of: registration.cluster.name)
-    let importer = EventImporter(pool: pool, link: link, settings: settings, logger: logger)
-    let monitor = HealthMonitor(pool: pool, link: link, settings: settings, logger: logger)
-    let dispatcher = Dispatcher(pool: pool, link: link, settings: settings, logger: logger)
+    let deliveries = bells.dispatchers.hang(generation)
+    defer { bells.dispatchers.takeDown(generation) }
+    let timeout = settings.timeout(of: registration.cluster)
+    // Each loop has calls of its own: one that hangs must not hold up the others.
+    func calls() -> PlaneCalls { PlaneCalls(to: link.cluster) }
+    let importer = EventImporter(
+      pool: pool,
+      link: link,
+      settings: settings,
+      calls: calls(),
+      timeout: timeout,
+      logger: logger
+    )
+    let monitor = HealthMonitor(
+      pool: pool,
+      link: link,
+      settings: settings,
+      calls: calls(),
+      timeout: timeout,
+      logger: logger
+    )
+    let dispatcher = Dispatcher(
+      pool: pool,
+      link: link,
+      settings: settings,
+      calls: calls(),
+      timeout: timeout,
+      logger: logger
+    )
     await withTaskGroup(of: Void.self) { group in
       group.addTask { await link.watch { events.ring() } }
       group.addTask {
@@ -213,6 +267,7 @@ public final class NavigatorService: Service {
       }
       group.cancelAll()
     }
+    await link.shutdown()
   }
 
   private func dispatch(_ dispatcher: Dispatcher, bell: Doorbell) async {

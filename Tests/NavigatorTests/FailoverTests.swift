@@ -5,7 +5,7 @@ import Flightdeck
 import Navigator
 import Testing
 
-@Suite struct FailoverTests {
+@Suite(.fewAtATime) struct FailoverTests {
   @Test func aControlledFailoverMovesEveryDeployment() async throws {
     let room = try await ControlRoom.make()
     let east = ScriptedPilot(try room.deck(ControlRoom.east))

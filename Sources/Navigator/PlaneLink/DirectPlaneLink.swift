@@ -2,13 +2,22 @@
 
 public import FailoverCore
 public import Flightdeck
+public import LibPQ
 
 /// A link that speaks to a cluster's Flightdeck by libpq.
 public struct DirectPlaneLink: PlaneLink {
   private let flightdeck: Flightdeck
+  private let pool: PostgresPool?
 
   /// Makes a link to a Flightdeck.
-  public init(flightdeck: Flightdeck) { self.flightdeck = flightdeck }
+  ///
+  /// - Parameters:
+  ///   - flightdeck: The cluster's Flightdeck.
+  ///   - pool: The Flightdeck's pool, if the link is to shut it down with itself; nil if somebody else uses it too.
+  public init(flightdeck: Flightdeck, owning pool: PostgresPool? = nil) {
+    self.flightdeck = flightdeck
+    self.pool = pool
+  }
 
   /// The cluster at the other end.
   public var cluster: ClusterName { flightdeck.cluster }
@@ -34,4 +43,7 @@ public struct DirectPlaneLink: PlaneLink {
   public func watch(_ ring: @Sendable () -> Void) async {
     for await _ in flightdeck.wakeups(on: .events) { ring() }
   }
+
+  /// Closes the pool that the link owns; see ``PlaneLink/shutdown()``.
+  public func shutdown() async { await pool?.shutdown() }
 }

@@ -23,6 +23,12 @@ public protocol PlaneLink: Sendable {
   func cancel(_ flights: [FlightID]) async throws
 
   /// What happened to flights, in order, after `cursor`; at most `limit` events.
+  ///
+  /// The sequences have no gaps, and the event at `cursor + 1` stays readable until a larger cursor is passed. Every reading
+  /// begins with the event that was read last, which tells a log from another one that took its place.
+  ///
+  /// - Throws: ``NavigatorError/corrupt(_:)`` or `FlightdeckError.corrupt` if one of them cannot be read; the control plane then
+  ///   reads one at a time and passes that one.
   func events(after cursor: Int64, limit: Int) async throws -> [FlightdeckEvent]
 
   /// What the cluster says of itself now.
@@ -30,4 +36,12 @@ public protocol PlaneLink: Sendable {
 
   /// Calls `ring` whenever the cluster may have something to tell, until the task is cancelled. It may ring for nothing.
   func watch(_ ring: @Sendable () -> Void) async
+
+  /// Gives back what the link holds; called once, when the control plane is done with it. Calls that come later may fail.
+  func shutdown() async
+}
+
+extension PlaneLink {
+  /// Does nothing: for links that hold nothing of their own.
+  public func shutdown() async {}
 }

@@ -43,7 +43,7 @@ public struct DirectPlaneLinkSource: PlaneLinkSource {
       settings: settings,
       logger: logger
     )
-    return DirectPlaneLink(flightdeck: flightdeck)
+    return DirectPlaneLink(flightdeck: flightdeck, owning: pool)
   }
 }
 

@@ -5,6 +5,9 @@ internal import LibPQ
 
 enum Cleaner {
   /// Launches clean-up flights for debts that may be paid without an operator, where the cluster is healthy again.
+  ///
+  /// While a request empties or fills a cluster, nothing is done to it because of its health: what looks like a recovery
+  /// or a fault may be the request's own doing. An operator can pay by hand.
   static func payDebts(limit: Int, in pool: PostgresPool) async throws {
     try await pool.unit { db, unit in
       // debts_open serves the search; a debt whose flight is under way ignores the event.
@@ -13,7 +16,9 @@ enum Cleaner {
         select d.mission, d.side from navigator.debts as d join navigator.planes as p on p.cluster = d.cluster
         where d.settled_at is null and p.health_phase = 'HEALTHY'
           and (d.debt -> 'note' ->> 'mayBePaidAlone')::boolean and d.debt -> 'payingFlight' is null
-        order by d.incurred_at limit $1
+          and not exists (select from navigator.requests as r
+                          where r.ended_at is null and d.cluster in (r.source, r.destination))
+        order by d.incurred_at, d.mission, d.side limit $1
         """,
         [Int64(limit)]
       )
@@ -29,37 +34,71 @@ enum Cleaner {
     }
   }
 
-  /// Removes requests that ended before `age` ago, with all that belongs to them.
+  /// Removes missions that ended before `age` ago, and then requests that have none left.
   ///
-  /// A request stays while it holds the newest mission of one of its deployments, or a debt that is not settled.
-  static func removeHistory(olderThan age: Duration, limit: Int, in pool: PostgresPool) async throws -> Int {
+  /// A deployment's newest mission stays, and so does one whose debts are not settled. One call removes at most `limit`
+  /// missions and as many requests and old placement flights, in one transaction.
+  ///
+  /// - Returns: Whether there may be more.
+  static func removeHistory(olderThan age: Duration, limit: Int, in pool: PostgresPool) async throws -> Bool {
     try await pool.unit { db, unit in
-      let rows = try db.query(
+      let before = (unit.now - age).postgres
+      // missions_ended serves the search, missions_deployment and the debts' primary key its conditions.
+      let missions = try db.query(
+        """
+        select m.id from navigator.missions as m join navigator.requests as r on r.id = m.request
+        where m.ended_at < $1 and r.ended_at < $1
+          and exists (select from navigator.missions as n
+                      where n.deployment = m.deployment and n.created_at > m.created_at)
+          and not exists (select from navigator.debts as d where d.mission = m.id and d.settled_at is null)
+        order by m.ended_at limit $2 for update of m skip locked
+        """,
+        [before, Int64(limit)]
+      ).map { try $0.decode("id", as: String.self) }
+      for statement in missionRemovals where !missions.isEmpty { try db.execute(statement, [missions]) }
+      let requests = try db.query(
         """
         select r.id from navigator.requests as r
-        where r.ended_at < $1
-          and not exists (select from navigator.debts as d join navigator.missions as m on m.id = d.mission
-                          where m.request = r.id and d.settled_at is null)
-          and not exists (
-            select from navigator.missions as m where m.request = r.id
-              and not exists (select from navigator.missions as n
-                              where n.deployment = m.deployment and n.created_at > m.created_at))
+        where r.ended_at < $1 and not exists (select from navigator.missions as m where m.request = r.id)
         order by r.ended_at limit $2 for update skip locked
         """,
-        [(unit.now - age).postgres, Int64(limit)]
-      )
-      let requests = try rows.map { try $0.decode("id", as: String.self) }
-      guard !requests.isEmpty else { return 0 }
-      for statement in removals { try db.execute(statement, [requests]) }
-      return requests.count
+        [before, Int64(limit)]
+      ).map { try $0.decode("id", as: String.self) }
+      for statement in requestRemovals where !requests.isEmpty { try db.execute(statement, [requests]) }
+      let placements = try db.execute(placementRemoval, [before, Int64(limit), FlightID.placementRequest.rawValue])
+      return max(missions.count, requests.count, placements) == limit
     }
   }
 
-  private static let removals: [SQL] = [
-    "delete from navigator.flights where mission in (select id from navigator.missions where request = any($1::text[]))",
-    "delete from navigator.debts where mission in (select id from navigator.missions where request = any($1::text[]))",
-    "delete from navigator.missions where request = any($1::text[])",
+  private static let missionRemovals: [SQL] = [
+    """
+    delete from navigator.outbox as o using navigator.flights as f
+    where f.mission = any($1::text[]) and o.cluster = f.cluster and o.flight = f.id
+    """,
+    "delete from navigator.flights where mission = any($1::text[])",
+    """
+    delete from navigator.events
+    where subject = any($1::text[])
+      or subject in (select mission || '/' || side from navigator.debts where mission = any($1::text[]))
+    """,
+    "delete from navigator.debts where mission = any($1::text[])",
+    "delete from navigator.missions where id = any($1::text[])",
+  ]
+
+  private static let requestRemovals: [SQL] = [
+    "delete from navigator.outcomes where request = any($1::text[])",
     "delete from navigator.events where request = any($1::text[])",
     "delete from navigator.requests where id = any($1::text[])",
   ]
+
+  /// Placement flights but those of each deployment's newest try.
+  private static let placementRemoval: SQL = """
+    delete from navigator.flights as f using (
+      select f.id from navigator.flights as f
+      where f.updated_at < $1 and f.mission like $3 || '.%' and f.phase in ('SUCCEEDED', 'FAILED', 'CANCELLED')
+        and not exists (select from navigator.deployments as d
+                        where f.mission = $3 || '.' || d.name || '.' || d.placement_attempt)
+      limit $2
+    ) as old where f.id = old.id
+    """
 }

@@ -14,6 +14,8 @@ struct Dispatcher {
   let pool: PostgresPool
   let link: any PlaneLink
   let settings: NavigatorSettings
+  let calls: PlaneCalls
+  let timeout: Duration
   let logger: Logger
 
   private struct Delivery {
@@ -52,22 +54,26 @@ struct Dispatcher {
     case .refused(let until): return .rest(until - now)
     }
     let batch = try await pool.unit { db, unit in
-      try Self.lease(for: cluster, limit: settings.dispatcherBatch, lease: settings.dispatcherLease, unit: unit, on: db)
+      try Self.lease(for: cluster, settings, unit: unit, on: db)
     }
     // What is due is leased to another replica.
     guard !batch.isEmpty else { return .done }
+    let refused: [Int64: String]
     do {
-      let refused = try await withDeadline(settings.callTimeout, of: cluster) { try await send(batch) }
-      try breaker.apply(.succeeded(permit), at: now)
-      try await pool.unit { db, unit in try Self.finish(batch, refused: refused, unit: &unit, on: db) }
+      refused = try await calls.run(within: timeout) { try await send(batch) }
     } catch {
+      // A Dispatcher that is stopped says nothing about the cluster; what it had leased is free again when the lease ends.
+      if Task.isCancelled { throw error }
       try breaker.apply(.failed(permit), at: now)
       let message = "\(error)"
       logger.warning("a delivery failed", metadata: ["cluster": "\(cluster)", "error": "\(message)"])
       try await pool.unit { db, unit in
         try Self.postpone(batch, because: message, settings: settings, jitter: jitter, unit: &unit, on: db)
       }
+      return .more
     }
+    try breaker.apply(.succeeded(permit), at: now)
+    try await pool.unit { db, unit in try Self.finish(batch, refused: refused, unit: &unit, on: db) }
     return .more
   }
 
@@ -98,26 +104,37 @@ struct Dispatcher {
     return refused
   }
 
+  /// Takes what is due.
+  ///
+  /// What has failed for a whole lease's tries goes alone, and after the rest: one delivery that the cluster cannot take must
+  /// not use up the tries of those beside it.
   private static func lease(
     for cluster: ClusterName,
-    limit: Int,
-    lease: Duration,
+    _ settings: NavigatorSettings,
     unit: Unit,
     on db: isolated PostgresConnection
   ) throws -> [Delivery] {
-    // outbox_due serves the inner query.
+    // outbox_due serves the inner queries.
     let rows = try db.query(
       """
       with due as (
         select id from navigator.outbox
-        where cluster = $1 and due_at <= $2 and (leased_until is null or leased_until <= $2)
+        where cluster = $1 and due_at <= $2 and (leased_until is null or leased_until <= $2) and attempts < $5
         order by id limit $3 for update skip locked
+      ), suspect as (
+        select id from navigator.outbox
+        where cluster = $1 and due_at <= $2 and (leased_until is null or leased_until <= $2) and attempts >= $5
+          and not exists (select from due)
+        order by id limit 1 for update skip locked
       )
       update navigator.outbox as o set leased_until = $4, lease = nextval('navigator.outbox_lease')
-      from due where o.id = due.id
+      from (select id from due union all select id from suspect) as taken where o.id = taken.id
       returning o.id, o.flight, o.kind, o.payload, o.attempts, o.lease
       """,
-      [cluster.rawValue, unit.now.postgres, Int64(limit), (unit.now + lease).postgres]
+      [
+        cluster.rawValue, unit.now.postgres, Int64(settings.dispatcherBatch),
+        (unit.now + settings.dispatcherLease).postgres, Int64(settings.dispatcherAttemptsPerLease),
+      ]
     )
     let deliveries = try rows.map { row in
       let content: Delivery.Content =
@@ -150,10 +167,12 @@ struct Dispatcher {
     let started = batch.filter { delivery in
       if case .start = delivery.content { refused[delivery.id] == nil } else { false }
     }
+    // Who has a row locked knows more of the flight than that it was delivered.
     try db.execute(
       """
       update navigator.flights set phase = 'QUEUED', updated_at = $2
-      where id = any($1::text[]) and phase = 'DISPATCHING'
+      where id in (select id from navigator.flights where id = any($1::text[]) and phase = 'DISPATCHING'
+                   for no key update skip locked)
       """,
       [started.map(\.flight.description), unit.now.postgres]
     )
@@ -188,7 +207,13 @@ struct Dispatcher {
     }
     let kept = batch.filter { delivery in !exhausted.contains { $0.id == delivery.id } }
     let due = kept.map { delivery in
-      (unit.now + settings.dispatcherBackoff.delay(attempt: delivery.attempts + 1, jitter: jitter)).postgres
+      let tries = delivery.attempts + 1
+      let isLeaseUsedUp = tries.isMultiple(of: settings.dispatcherAttemptsPerLease)
+      let pause =
+        isLeaseUsedUp
+        ? settings.dispatcherCoolOff
+        : settings.dispatcherBackoff.delay(attempt: tries % settings.dispatcherAttemptsPerLease, jitter: jitter)
+      return (unit.now + pause).postgres
     }
     try db.execute(
       """

@@ -32,6 +32,7 @@ final class Doorbell: Sendable {
             state.rung = false
             return true
           }
+          precondition(state.waiter == nil, "a bell has one waiter")
           state.waiter = continuation
           return false
         }

@@ -10,6 +10,8 @@ struct HealthMonitor {
   let pool: PostgresPool
   let link: any PlaneLink
   let settings: NavigatorSettings
+  let calls: PlaneCalls
+  let timeout: Duration
   let logger: Logger
 
   /// Looks once, and records what was seen; a cluster that cannot be reached gets older by it.
@@ -17,28 +19,46 @@ struct HealthMonitor {
     let cluster = link.cluster
     var report: PlaneReport?
     do {
-      report = try await withDeadline(settings.callTimeout, of: cluster) { try await link.heartbeat() }
+      report = try await calls.run(within: timeout) { [link] in try await link.heartbeat() }
     } catch {
       logger.debug("no heartbeat", metadata: ["cluster": "\(cluster)", "error": "\(error)"])
     }
     let seen = report
-    let change = try await pool.unit { db, unit in try record(seen, unit: &unit, on: db) }
-    if let (from, to) = change {
+    let changes = try await pool.unit { db, unit in try record(seen, unit: &unit, on: db) }
+    if let (from, to) = changes.health {
       logger.notice(
         "the health of the cluster changed",
         metadata: ["cluster": "\(cluster)", "from": "\(from)", "to": "\(to)"]
       )
     }
+    switch changes.nobodyFlies {
+    case nil: break
+    case true?:
+      logger.error("flights wait, and no Pilot is flying for the cluster", metadata: ["cluster": "\(cluster)"])
+    case false?: logger.notice("a Pilot is flying for the cluster again", metadata: ["cluster": "\(cluster)"])
+    }
+  }
+
+  /// What a look found to be different than before.
+  private struct Changes {
+    var health: (PlaneHealth.Phase, PlaneHealth.Phase)?
+    /// Whether flights wait that no Pilot flies, if that is different than before.
+    var nobodyFlies: Bool?
   }
 
   private func record(
     _ report: PlaneReport?,
     unit: inout Unit,
     on db: isolated PostgresConnection
-  ) throws -> (PlaneHealth.Phase, PlaneHealth.Phase)? {
+  ) throws -> Changes {
     let cluster = link.cluster
-    let rows = try db.query("select health from navigator.planes where cluster = $1 for update", [cluster.rawValue])
-    guard let row = rows.first else { return nil }
+    let rows = try db.query(
+      "select health, report from navigator.planes where cluster = $1 for no key update",
+      [cluster.rawValue]
+    )
+    guard let row = rows.first else { return Changes() }
+    let viewBefore: PlaneView? = try Coding.optional("report", of: row)
+    let view = report.map { PlaneView($0) }
     var health: PlaneHealth =
       try Coding.optional("health", of: row) ?? PlaneHealth(cluster: cluster, thresholds: settings.thresholds)
     let before = health.phase
@@ -55,11 +75,14 @@ struct HealthMonitor {
       """,
       [
         cluster.rawValue, try Coding.json(health), health.phase.rawValue,
-        try report.map { try Coding.json(PlaneView($0)) },
+        try view.map { try Coding.json($0) },
         unit.now.postgres,
       ]
     )
     if before != health.phase { unit.wakes = true }
-    return before == health.phase ? nil : (before, health.phase)
+    var changes = Changes()
+    if before != health.phase { changes.health = (before, health.phase) }
+    if let view, view.nobodyFlies != (viewBefore?.nobodyFlies ?? false) { changes.nobodyFlies = view.nobodyFlies }
+    return changes
   }
 }

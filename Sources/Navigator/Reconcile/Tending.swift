@@ -3,19 +3,22 @@
 internal import FailoverCore
 internal import Synchronization
 
-/// One bell for each cluster's Dispatcher.
+/// One bell for each Dispatcher.
+///
+/// A bell has one waiter, and while a registration is replaced its old Dispatcher and the new one run side by side: so each
+/// has a bell of its own.
 final class BellTower: Sendable {
-  private let bells = Mutex<[ClusterName: Doorbell]>([:])
+  private let bells = Mutex<[Int: Doorbell]>([:])
 
-  /// The bell of a cluster.
-  func bell(of cluster: ClusterName) -> Doorbell {
-    bells.withLock { bells in
-      if let bell = bells[cluster] { return bell }
-      let bell = Doorbell()
-      bells[cluster] = bell
-      return bell
-    }
+  /// Hangs up the bell of the loops with this number.
+  func hang(_ generation: Int) -> Doorbell {
+    let bell = Doorbell()
+    bells.withLock { $0[generation] = bell }
+    return bell
   }
+
+  /// Takes it down.
+  func takeDown(_ generation: Int) { bells.withLock { $0[generation] = nil } }
 
   /// Rings all of them.
   func ringAll() {
@@ -47,6 +50,12 @@ final class TendedPlanes: Sendable {
       state.entries[registration.cluster.name] = Entry(registration: registration, generation: state.generation)
       return state.generation
     }
+  }
+
+  /// Ends the loops of every cluster that is not registered any more.
+  func keep(only registrations: [ClusterRegistration]) {
+    let names = Set(registrations.map(\.cluster.name))
+    state.withLock { state in state.entries = state.entries.filter { names.contains($0.key) } }
   }
 
   /// Whether these loops are still the cluster's.
@@ -88,5 +97,25 @@ final class BreakerBox: Sendable {
   /// Reports the outcome of a permitted call.
   func apply(_ event: CircuitBreaker.Event, at now: Timestamp) throws {
     _ = try breaker.withLock { try $0.apply(event, at: now) }
+  }
+}
+
+/// Requests that could not be taken on, until they are tried again.
+final class Resting: Sendable {
+  private let until = Mutex<[RequestID: ContinuousClock.Instant]>([:])
+
+  /// Lets a request rest.
+  func add(_ id: RequestID, for duration: Duration) {
+    until.withLock { $0[id] = ContinuousClock.now + duration }
+  }
+
+  /// Whether a request rests.
+  func contains(_ id: RequestID) -> Bool {
+    until.withLock { until in
+      guard let end = until[id] else { return false }
+      if ContinuousClock.now < end { return true }
+      until[id] = nil
+      return false
+    }
   }
 }

@@ -14,6 +14,9 @@ public struct PlaneView: Hashable, Codable, Sendable {
   /// What the cluster's Pilots say of its readiness.
   public let facts: PlaneFacts?
 
+  /// Whether flights wait that no Pilot flies.
+  public var nobodyFlies: Bool { pilotsAlive == 0 && flightsUnfinished > 0 }
+
   /// Keeps what matters of a report.
   public init(_ report: PlaneReport) {
     pilotsAlive = report.pilotsAlive

@@ -78,7 +78,7 @@ public struct FlightProgress: Hashable, Sendable {
   public let cluster: ClusterName
   /// Which plan it flies.
   public let plan: FlightPlanKind
-  /// Where it is: `DISPATCHING` until its cluster has it, then a phase of ``Flight``.
+  /// Where it is: `DISPATCHING` until its cluster has it, then a phase of FailoverCore's `Flight`.
   public let phase: String
   /// The last step that is done, or nil if none is.
   public let step: StepKind?
@@ -118,9 +118,48 @@ public struct ClusterStatus: Hashable, Sendable {
   public let deployments: Int
   /// Why it takes part in no failover; empty if it does.
   public let readiness: [ReadinessFailure]
+  /// When its Flightdeck was last found to be restored or replaced, or nil if it never was.
+  public let logReplacedAt: Timestamp?
+  /// How many deliveries to it have failed at least once and are tried again.
+  public let failingDeliveries: Int
+  /// Why the newest of them failed, or nil if none did.
+  public let deliveryError: String?
 
   /// Whether flights wait that no Pilot flies.
-  public var nobodyFlies: Bool { (view?.pilotsAlive ?? 0) == 0 && (view?.flightsUnfinished ?? 0) > 0 }
+  public var nobodyFlies: Bool { view?.nobodyFlies ?? false }
+
+  /// What an operator should look at now; empty if all is well.
+  public var alarms: [ClusterAlarm] {
+    var alarms: [ClusterAlarm] = []
+    if health == .unreachable { alarms.append(.unreachable(for: heartbeatAge)) }
+    if nobodyFlies { alarms.append(.nobodyFlies(flights: view?.flightsUnfinished ?? 0)) }
+    if failingDeliveries > 0 { alarms.append(.deliveriesFail(count: failingDeliveries, error: deliveryError ?? "")) }
+    if let logReplacedAt { alarms.append(.logReplaced(at: logReplacedAt)) }
+    return alarms
+  }
+}
+
+/// Something about a cluster that an operator should look at.
+public enum ClusterAlarm: Hashable, Sendable, CustomStringConvertible {
+  /// No heartbeat for too long.
+  case unreachable(for: Duration?)
+  /// This many flights wait or are under way, and no Pilot is alive.
+  case nobodyFlies(flights: Int)
+  /// Deliveries to it fail and are tried again.
+  case deliveriesFail(count: Int, error: String)
+  /// Its Flightdeck was restored or replaced; its log was read anew, and flights under way were delivered again.
+  case logReplaced(at: Timestamp)
+
+  /// What is wrong, in a sentence.
+  public var description: String {
+    switch self {
+    case .unreachable(let age):
+      age.map { "no heartbeat for \(Int($0.inSeconds)) s" } ?? "no heartbeat"
+    case .nobodyFlies(let flights): "no Pilot is flying for the cluster, and \(flights) flights wait"
+    case .deliveriesFail(let count, let error): "\(count) deliveries fail and are tried again: \(error)"
+    case .logReplaced: "its Flightdeck was restored or replaced, and its log was read anew"
+    }
+  }
 }
 
 /// A deployment, as an operator sees it.

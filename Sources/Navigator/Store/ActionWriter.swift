@@ -21,6 +21,7 @@ enum ActionWriter {
   ) throws {
     var deliveries: [Delivery] = []
     var launched: [FlightOrder] = []
+    var grants: [(FlightID, Clearance)] = []
     var debts: [Debt] = []
     var outcomes: [(MissionID, MissionOutcome, Bool)] = []
     var placements: [(DeploymentName, ClusterName, Generation)] = []
@@ -28,6 +29,7 @@ enum ActionWriter {
       switch action {
       case .launch(let assignment): launched.append(order.flightOrder(assignment))
       case .grant(let flight, let clearance):
+        grants.append((flight, clearance))
         let payload = try Coding.text(clearance)
         deliveries.append(
           Delivery(cluster: order.cluster(flight.side), flight: flight, kind: "grant", payload: payload)
@@ -41,7 +43,10 @@ enum ActionWriter {
       case .tellRequest(let outcome, let byOperator): outcomes.append((order.id, outcome, byOperator))
       }
     }
+    try lockDeployments(launched.map(\.deployment.name) + placements.map(\.0), on: db)
+    try raiseGenerations(launched, on: db)
     try launch(launched, at: unit.now, on: db)
+    try remember(grants, on: db)
     try deliver(deliveries, at: unit.now, on: db)
     try record(placements, on: db)
     try DebtStore.insert(debts, at: unit.now, on: db)
@@ -51,30 +56,23 @@ enum ActionWriter {
 
   /// Puts flights on record and into the outbox.
   ///
-  /// A flight that is on record already keeps what it has.
+  /// A flight that is on record already keeps what it has. It locks no deployment.
   static func launch(_ orders: [FlightOrder], at now: Timestamp, on db: isolated PostgresConnection) throws {
     guard !orders.isEmpty else { return }
     try db.execute(
       """
-      insert into navigator.flights (id, mission, cluster, plan, phase, steps, updated_at)
-      select id, mission, cluster, plan, 'DISPATCHING', steps, $6
-      from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[]) as u (id, mission, cluster, plan, steps)
+      insert into navigator.flights (id, mission, cluster, plan, phase, steps, generation, clearances, updated_at)
+      select id, mission, cluster, plan, 'DISPATCHING', steps, generation,
+        coalesce(string_to_array(nullif(clearances, ''), ','), '{}'), $8
+      from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[])
+        as u (id, mission, cluster, plan, steps, generation, clearances)
       on conflict (id) do nothing
       """,
       [
         orders.map(\.id.description), orders.map(\.id.mission.description), orders.map(\.cluster.rawValue),
-        orders.map(\.plan.kind.rawValue), orders.map { Int64($0.plan.steps.count) }, now.postgres,
+        orders.map(\.plan.kind.rawValue), orders.map { Int64($0.plan.steps.count) }, orders.map(\.generation.rawValue),
+        orders.map { $0.clearances.map(\.rawValue).joined(separator: ",") }, now.postgres,
       ]
-    )
-    // Every generation that was handed out is on record, so that the next one is newer.
-    try db.execute(
-      """
-      update navigator.deployments as d set generation = greatest(d.generation, u.generation)
-      from (select name, max(generation) as generation from unnest($1::text[], $2::bigint[]) as l (name, generation)
-            group by name) as u
-      where d.name = u.name
-      """,
-      [orders.map(\.deployment.name.rawValue), orders.map(\.generation.rawValue)]
     )
     try deliver(
       try orders.map { order in
@@ -107,16 +105,55 @@ enum ActionWriter {
     _ placements: [(DeploymentName, ClusterName, Generation)],
     on db: isolated PostgresConnection
   ) throws {
-    for (deployment, cluster, generation) in placements {
-      // An older hand-over never overwrites a newer one.
-      try db.execute(
-        """
-        update navigator.deployments set cluster = $2, generation = $3, placement = 'PLACED', placement_error = null
-        where name = $1 and generation <= $3
-        """,
-        [deployment.rawValue, cluster.rawValue, generation.rawValue]
-      )
-    }
+    guard !placements.isEmpty else { return }
+    // An older hand-over never overwrites a newer one.
+    try db.execute(
+      """
+      update navigator.deployments as d
+      set cluster = u.cluster, generation = u.generation, placement = 'PLACED', placement_error = null
+      from (select distinct on (name) name, cluster, generation
+            from unnest($1::text[], $2::text[], $3::bigint[]) as p (name, cluster, generation)
+            order by name, generation desc) as u
+      where d.name = u.name and d.generation <= u.generation
+      """,
+      [placements.map(\.0.rawValue), placements.map(\.1.rawValue), placements.map(\.2.rawValue)]
+    )
+  }
+
+  /// Locks deployments by name, after the missions and before the debts: the order that every unit keeps.
+  static func lockDeployments(_ names: [DeploymentName], on db: isolated PostgresConnection) throws {
+    guard !names.isEmpty else { return }
+    try db.execute(
+      "select from navigator.deployments where name = any($1::text[]) order by name for no key update",
+      [Set(names).map(\.rawValue)]
+    )
+  }
+
+  /// Puts every generation that is handed out on record, so that the next one is newer.
+  private static func raiseGenerations(_ orders: [FlightOrder], on db: isolated PostgresConnection) throws {
+    guard !orders.isEmpty else { return }
+    try db.execute(
+      """
+      update navigator.deployments as d set generation = u.generation
+      from (select name, max(generation) as generation from unnest($1::text[], $2::bigint[]) as l (name, generation)
+            group by name) as u
+      where d.name = u.name and d.generation < u.generation
+      """,
+      [orders.map(\.deployment.name.rawValue), orders.map(\.generation.rawValue)]
+    )
+  }
+
+  /// Keeps what flights were granted, for a Flightdeck that loses it.
+  private static func remember(_ grants: [(FlightID, Clearance)], on db: isolated PostgresConnection) throws {
+    guard !grants.isEmpty else { return }
+    try db.execute(
+      """
+      update navigator.flights as f set grants = array(select distinct g from unnest(f.grants || u.words) as g order by g)
+      from (select id, array_agg(word) as words from unnest($1::text[], $2::text[]) as w (id, word) group by id) as u
+      where f.id = u.id
+      """,
+      [grants.map(\.0.description), grants.map(\.1.rawValue)]
+    )
   }
 
   private static func debt(

@@ -13,9 +13,11 @@ enum DebtStore {
     let cause: String
   }
 
+  /// Puts debts on record, with a line of history for each.
   static func insert(_ debts: [Debt], at now: Timestamp, on db: isolated PostgresConnection) throws {
+    var history: [HistoryRow] = []
     for debt in debts {
-      try db.execute(
+      let inserted = try db.execute(
         """
         insert into navigator.debts (mission, side, deployment, cluster, debt, phase, incurred_at, settled_at)
         values ($1, $2, $3, $4, $5, $6, $7, case when $8 then $7 end)
@@ -27,7 +29,21 @@ enum DebtStore {
           try Coding.json(debt), debt.phase.rawValue, now.postgres, debt.phase.isTerminal,
         ]
       )
+      guard inserted == 1 else { continue }
+      history.append(
+        HistoryRow(
+          request: debt.mission.request.rawValue,
+          machine: "debt",
+          subject: "\(debt.mission)/\(debt.note.side.rawValue)",
+          kind: "incur",
+          event: try Coding.text(debt.note),
+          from: "",
+          to: debt.phase.rawValue,
+          cause: "mission \(debt.mission)"
+        )
+      )
     }
+    try History.append(history, at: now, on: db)
   }
 
   /// Applies events to debts; one that is illegal throws, one that is for no debt on record changes nothing.
@@ -50,27 +66,36 @@ enum DebtStore {
     return reached
   }
 
-  /// Ends the debts of a deployment on clusters that a new mission of it takes over.
+  /// A mission and the clusters on which it takes over what earlier missions left behind.
+  struct Takeover {
+    let mission: MissionID
+    let clusters: [ClusterName]
+  }
+
+  /// Ends the debts of deployments on clusters that new missions of them take over.
   static func supersede(
-    _ deployment: DeploymentName,
-    on clusters: [ClusterName],
-    by mission: MissionID,
+    _ takeovers: [Takeover],
     unit: inout Unit,
     on db: isolated PostgresConnection
   ) throws {
+    let pairs = takeovers.flatMap { takeover in takeover.clusters.map { (takeover.mission, $0) } }
+    guard !pairs.isEmpty else { return }
+    // debts_open serves the join.
     let rows = try db.query(
       """
-      select mission, side from navigator.debts
-      where deployment = $1 and settled_at is null and cluster = any($2::text[]) order by mission, side
+      select d.mission, d.side, t.mission as newer
+      from unnest($1::text[], $2::text[], $3::text[]) as t (deployment, cluster, mission)
+        join navigator.debts as d on d.deployment = t.deployment and d.cluster = t.cluster and d.settled_at is null
+      order by d.mission, d.side
       """,
-      [deployment.rawValue, clusters.map(\.rawValue)]
+      [pairs.map(\.0.deployment.rawValue), pairs.map(\.1.rawValue), pairs.map(\.0.description)]
     )
     let inputs = try rows.map { row in
       Input(
         mission: try MissionID(row.decode("mission", as: String.self)),
         side: Side(rawValue: try row.decode("side", as: String.self)),
         event: .supersede,
-        cause: "mission \(mission) takes over"
+        cause: "mission \(try row.decode("newer", as: String.self)) takes over"
       )
     }
     try apply(inputs, unit: &unit, on: db)

@@ -61,12 +61,13 @@ enum FleetReader {
     let phase: PlaneHealth.Phase
     let health: PlaneHealth?
     let view: PlaneView?
+    let logReplacedAt: Timestamp?
   }
 
   private static func planes(on db: isolated PostgresConnection) throws -> [Plane] {
     let rows = try db.query(
       """
-      select c.registration, p.health, p.health_phase, p.report
+      select c.registration, p.health, p.health_phase, p.report, p.log_replaced_at
       from navigator.clusters as c join navigator.planes as p on p.cluster = c.name
       where c.deleted_at is null order by c.name
       """
@@ -80,7 +81,8 @@ enum FleetReader {
         registration: try Coding.value("registration", of: row),
         phase: phase,
         health: try Coding.optional("health", of: row),
-        view: try Coding.optional("report", of: row)
+        view: try Coding.optional("report", of: row),
+        logReplacedAt: try row.optionalTimestamp("log_replaced_at")
       )
     }
   }
@@ -88,6 +90,22 @@ enum FleetReader {
   /// The clusters as operators see them.
   static func clusters(at now: Timestamp, on db: isolated PostgresConnection) throws -> [ClusterStatus] {
     let fleet = try snapshot(on: db)
+    var failing: [ClusterName: (count: Int, error: String?)] = [:]
+    let rows = try db.query(
+      """
+      select cluster, count(*) as deliveries, (array_agg(last_error order by id desc))[1] as error
+      from navigator.outbox where attempts > 0 group by cluster
+      """
+    )
+    for row in rows {
+      failing[try ClusterName(row.decode("cluster", as: String.self))] = (
+        Int(try row.decode("deliveries", as: Int64.self)), try row.decode("error", as: String?.self)
+      )
+    }
+    var held: [ClusterName: Int] = [:]
+    for deployment in fleet.deployments {
+      if let cluster = deployment.placement?.cluster { held[cluster, default: 0] += 1 }
+    }
     return try planes(on: db).map { plane in
       let name = plane.registration.cluster.name
       return ClusterStatus(
@@ -95,8 +113,11 @@ enum FleetReader {
         health: plane.phase,
         view: plane.view,
         heartbeatAge: plane.health?.newestHeartbeat.map { now - $0.arrivedAt },
-        deployments: fleet.deployments.count { $0.placement?.cluster == name },
-        readiness: Readiness.failures(of: name, in: fleet)
+        deployments: held[name] ?? 0,
+        readiness: Readiness.failures(of: name, in: fleet),
+        logReplacedAt: plane.logReplacedAt,
+        failingDeliveries: failing[name]?.count ?? 0,
+        deliveryError: failing[name]?.error
       )
     }
   }

@@ -12,6 +12,8 @@ enum FleetStore {
     unit: inout Unit,
     on db: isolated PostgresConnection
   ) throws -> [ApplyChange] {
+    // One after the other, and none between a plan and its record: applies lock rows in the order of their files.
+    try db.execute("select pg_advisory_xact_lock(hashtext('navigator.submit'))")
     var changes: [ApplyChange] = []
     for region in fleet.regions {
       let outcome = try upsert(
@@ -86,7 +88,7 @@ enum FleetStore {
       """
       select d.deployment, d.cluster, d.cordoned, d.generation, d.placement, d.placement_attempt,
         (select m.id from navigator.missions as m where m.deployment = d.name and m.ended_at is null) as mission
-      from navigator.deployments as d where d.name = $1 for update of d
+      from navigator.deployments as d where d.name = $1 for no key update of d
       """,
       [name]
     )

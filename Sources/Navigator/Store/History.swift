@@ -15,6 +15,22 @@ struct HistoryRow {
   let cause: String
 }
 
+extension HistoryRow {
+  /// A line about a cluster.
+  static func plane(_ cluster: ClusterName, kind: String, detail: [String: String]) throws -> HistoryRow {
+    HistoryRow(
+      request: nil,
+      machine: "cluster",
+      subject: cluster.rawValue,
+      kind: kind,
+      event: try Coding.text(detail),
+      from: "",
+      to: "",
+      cause: "cluster \(cluster)"
+    )
+  }
+}
+
 enum History {
   /// Appends lines, in order.
   static func append(_ rows: [HistoryRow], at now: Timestamp, on db: isolated PostgresConnection) throws {

@@ -15,4 +15,22 @@ enum MissionReader {
     guard let row = rows.first else { throw NavigatorError.notFound(kind: "mission", name: id.description) }
     return try Coding.value("mission", of: row)
   }
+
+  /// Locks missions in the order of their identifiers, and reads their orders; one that is not on record is left out.
+  static func lockedOrders(
+    of missions: [MissionID],
+    on db: isolated PostgresConnection
+  ) throws -> [MissionID: MissionOrder] {
+    guard !missions.isEmpty else { return [:] }
+    let rows = try db.query(
+      "select mission from navigator.missions where id = any($1::text[]) order by id for no key update",
+      [missions.map(\.description)]
+    )
+    var orders: [MissionID: MissionOrder] = [:]
+    for row in rows {
+      let mission: Mission = try Coding.value("mission", of: row)
+      orders[mission.id] = mission.order
+    }
+    return orders
+  }
 }

@@ -29,6 +29,8 @@ enum MissionStore {
 
   /// Applies events, in the order given, to missions that it locks in the order of their identifiers.
   ///
+  /// Every unit locks a request first, then missions by identifier, then deployments by name, then debts.
+  ///
   /// A mission that is not on record makes no result. An illegal event changes nothing and is in the results.
   static func apply(
     _ inputs: [MissionInput],
@@ -107,7 +109,7 @@ enum MissionStore {
   private static func load(_ ids: [MissionID], on db: isolated PostgresConnection) throws -> [MissionID: Loaded] {
     // By the primary key; the order of the locks is the same everywhere, so that two units never wait for each other.
     let rows = try db.query(
-      "select id, mission, version from navigator.missions where id = any($1::text[]) order by id for update",
+      "select id, mission, version from navigator.missions where id = any($1::text[]) order by id for no key update",
       [ids.map(\.description)]
     )
     var loaded: [MissionID: Loaded] = [:]

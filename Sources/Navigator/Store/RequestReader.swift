@@ -106,15 +106,16 @@ enum RequestReader {
   /// The history of a request, oldest first.
   static func history(
     of id: RequestID,
+    after sequence: Int64,
     limit: Int,
     on db: isolated PostgresConnection
   ) throws -> [HistoryEntry] {
     let rows = try db.query(
       """
       select sequence, at, machine, subject, kind, event, from_phase, to_phase, cause
-      from navigator.events where request = $1 order by sequence limit $2
+      from navigator.events where request = $1 and sequence > $2 order by sequence limit $3
       """,
-      [id.rawValue, Int64(limit)]
+      [id.rawValue, sequence, Int64(limit)]
     )
     return try rows.map { row in
       HistoryEntry(

@@ -33,24 +33,36 @@ enum RequestStore {
   }
 
   /// Requests that have something to do: new ones, those whose missions have ended, those whose time has come.
-  ///
-  /// A request that another replica works on is passed over.
-  static func due(limit: Int, at now: Timestamp, on db: isolated PostgresConnection) throws -> [Loaded] {
+  static func due(limit: Int, at now: Timestamp, on db: isolated PostgresConnection) throws -> [RequestID] {
+    // requests_open and outcomes_request serve the search.
+    try db.query(
+      """
+      select id from navigator.requests as r
+      where ended_at is null
+        and (due_at <= $1 or exists (select from navigator.outcomes as o where o.request = r.id))
+      order by submitted_at limit $2
+      """,
+      [now.postgres, Int64(limit)]
+    ).map { try RequestID($0.decode("id", as: String.self)) }
+  }
+
+  /// A request that still has something to do, or nil if another replica works on it or has done so.
+  static func loadIfDue(_ id: RequestID, at now: Timestamp, on db: isolated PostgresConnection) throws -> Loaded? {
     try db.query(
       """
       select request, source from navigator.requests as r
-      where ended_at is null
-        and (due_at <= $1 or exists (select from navigator.outcomes as o where o.request = r.id))
-      order by submitted_at limit $2 for update skip locked
+      where id = $1 and ended_at is null
+        and (due_at <= $2 or exists (select from navigator.outcomes as o where o.request = r.id))
+      for no key update skip locked
       """,
-      [now.postgres, Int64(limit)]
-    ).map { try loaded($0) }
+      [id.rawValue, now.postgres]
+    ).first.map { try loaded($0) }
   }
 
   /// One request, whose row this unit waits for.
   static func load(_ id: RequestID, on db: isolated PostgresConnection) throws -> Loaded {
     let rows = try db.query(
-      "select request, source from navigator.requests where id = $1 for update",
+      "select request, source from navigator.requests where id = $1 for no key update",
       [id.rawValue]
     )
     guard let row = rows.first else { throw NavigatorError.notFound(kind: "request", name: id.rawValue) }
@@ -129,6 +141,7 @@ enum RequestStore {
     let cause = "request \(loaded.request.id)"
     var inputs: [MissionInput] = []
     var admitted: [MissionID] = []
+    var planned: [MissionID] = []
     for action in actions {
       switch action {
       case .admit(let mission): admitted.append(mission)
@@ -137,17 +150,21 @@ enum RequestStore {
       case .cancel(let mission):
         // A mission past its point of no return refuses, and goes on to its end.
         inputs.append(MissionInput(mission: mission, event: .cancel(reason: "the request was cancelled"), cause: cause))
-      case .plan(let mission): try plan(mission, unit: unit, on: db)
+      case .plan(let mission): planned.append(mission)
       case .ended: break
       }
     }
-    inputs += try admissions(admitted, from: loaded.source, cause: cause, unit: &unit, on: db)
+    guard !inputs.isEmpty || !admitted.isEmpty || !planned.isEmpty else { return }
+    try plan(planned, unit: unit, on: db)
+    let orders = try MissionReader.lockedOrders(of: inputs.map(\.mission) + admitted, on: db)
+    inputs += try admissions(admitted, orders, from: loaded.source, cause: cause, unit: &unit, on: db)
     _ = try MissionStore.apply(inputs, unit: &unit, on: db)
   }
 
   /// Looks at the deployments once more, now that they are locked: what was moved or cordoned since the plan is skipped.
   private static func admissions(
     _ missions: [MissionID],
+    _ orders: [MissionID: MissionOrder],
     from source: ClusterName,
     cause: String,
     unit: inout Unit,
@@ -157,14 +174,15 @@ enum RequestStore {
     let rows = try db.query(
       """
       select name, cluster, generation, cordoned from navigator.deployments
-      where name = any($1::text[]) order by name for update
+      where name = any($1::text[]) order by name for no key update
       """,
       [missions.map(\.deployment.rawValue)]
     )
     var found: [DeploymentName: PostgresRow] = [:]
     for row in rows { found[try DeploymentName(row.decode("name", as: String.self))] = row }
-    return try missions.map { mission in
-      guard let row = found[mission.deployment] else {
+    var takeovers: [DebtStore.Takeover] = []
+    let inputs = try missions.map { mission in
+      guard let row = found[mission.deployment], let order = orders[mission] else {
         return MissionInput(
           mission: mission,
           event: .skip(SkipReason(code: .changedSincePlan, reason: "it was deleted")),
@@ -180,33 +198,33 @@ enum RequestStore {
         let skip = SkipReason(code: .changedSincePlan, reason: "it runs on \(cluster) now")
         return MissionInput(mission: mission, event: .skip(skip), cause: cause)
       }
-      let order = try MissionReader.order(of: mission, on: db)
-      try DebtStore.supersede(
-        mission.deployment,
-        on: [order.source, order.destination],
-        by: mission,
-        unit: &unit,
-        on: db
-      )
+      takeovers.append(DebtStore.Takeover(mission: mission, clusters: [order.source, order.destination]))
       let generation = Generation(try row.decode("generation", as: Int64.self)).next
       return MissionInput(mission: mission, event: .admit(generation), cause: cause)
     }
+    try DebtStore.supersede(takeovers, unit: &unit, on: db)
+    return inputs
   }
 
-  /// Puts a new try of a deployment on record, with the order of the one before.
-  private static func plan(_ mission: MissionID, unit: Unit, on db: isolated PostgresConnection) throws {
-    let before = MissionID(request: mission.request, deployment: mission.deployment, attempt: mission.attempt - 1)
-    let order = try MissionReader.order(of: before, on: db).numbered(mission)
+  /// Puts new tries of deployments on record, each with the order of the one before.
+  private static func plan(_ missions: [MissionID], unit: Unit, on db: isolated PostgresConnection) throws {
+    guard !missions.isEmpty else { return }
+    let before = missions.map { MissionID(request: $0.request, deployment: $0.deployment, attempt: $0.attempt - 1) }
+    let orders = try MissionReader.lockedOrders(of: before, on: db)
     let active = try db.query(
-      "select id from navigator.missions where deployment = $1 and ended_at is null",
-      [mission.deployment.rawValue]
+      "select id from navigator.missions where deployment = any($1::text[]) and ended_at is null order by id limit 1",
+      [missions.map(\.deployment.rawValue)]
     )
     if let other = try active.first?.decode("id", as: String.self) {
+      let deployment = try MissionID(other).deployment
       throw NavigatorError.conflict(
-        "mission \(other) moves deployment \(mission.deployment) now; retry when it has ended: "
-          + "'failoverctl describe \(other)'"
+        "mission \(other) moves deployment \(deployment) now; retry when it has ended: 'failoverctl describe \(other)'"
       )
     }
-    try MissionStore.insert([Mission(order: order)], at: unit.now, on: db)
+    let planned = try zip(missions, before).map { mission, before in
+      guard let order = orders[before] else { throw NavigatorError.notFound(kind: "mission", name: before.description) }
+      return Mission(order: order.numbered(mission))
+    }
+    try MissionStore.insert(planned, at: unit.now, on: db)
   }
 }

@@ -58,14 +58,30 @@ enum RequestWriter {
         unit.now.postgres,
       ]
     )
+    let skips = Dictionary(plan.skipped.map { ($0.deployment, $0.reason) }) { first, _ in first }
     var missions: [Mission] = []
+    var history: [HistoryRow] = []
     for entry in request.entries {
       guard let deployment = deployments[entry.deployment] else {
         throw NavigatorError.corrupt("the plan names deployment \(entry.deployment), which is not in the fleet")
       }
       var mission = Mission(order: options.order(for: request.mission(of: entry), deployment))
-      if let skip = plan.skipped.first(where: { $0.deployment == entry.deployment }) {
-        _ = try mission.apply(.skip(skip.reason), at: unit.now)
+      if let reason = skips[entry.deployment] {
+        let skip = Mission.Event.skip(reason)
+        let before = mission.phase
+        _ = try mission.apply(skip, at: unit.now)
+        history.append(
+          HistoryRow(
+            request: id.rawValue,
+            machine: "mission",
+            subject: mission.id.description,
+            kind: skip.kind.rawValue,
+            event: try Coding.text(skip),
+            from: before.rawValue,
+            to: mission.phase.rawValue,
+            cause: "plan"
+          )
+        )
       }
       missions.append(mission)
     }
@@ -80,7 +96,7 @@ enum RequestWriter {
       to: request.phase.rawValue,
       cause: "operator"
     )
-    try History.append([line], at: unit.now, on: db)
+    try History.append([line] + history, at: unit.now, on: db)
     unit.wakes = true
   }
 }

@@ -15,6 +15,7 @@ enum Schema {
         PostgresMigration(1, "fleet", fleet),
         PostgresMigration(2, "requests", requests),
         PostgresMigration(3, "delivery", delivery),
+        PostgresMigration(4, "replaced logs", replacedLogs),
       ]
     )
   }
@@ -170,5 +171,19 @@ enum Schema {
       $$;
     create trigger events_append_only before update on navigator.events
       for each row execute function navigator.refuse_rewriting();
+    """
+
+  private static let replacedLogs: SQL = """
+    -- The event that the cursor stands on: if the cluster's log holds another one there, it is another log.
+    alter table navigator.planes add column cursor_event text, add column log_replaced_at timestamptz;
+    -- What it takes to deliver a flight once more, to a Flightdeck that has lost it.
+    alter table navigator.flights
+      add column generation bigint not null default 0,
+      add column clearances text[] not null default '{}',
+      add column grants text[] not null default '{}';
+    create index flights_under_way on navigator.flights (cluster)
+      where phase not in ('SUCCEEDED', 'FAILED', 'CANCELLED');
+    create index missions_ended on navigator.missions (ended_at) where ended_at is not null;
+    create index requests_newest on navigator.requests (submitted_at desc, id);
     """
 }

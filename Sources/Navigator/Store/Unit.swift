@@ -32,11 +32,19 @@ extension PostgresPool {
           let result = try body(db, &unit)
           return (result, unit.wakes)
         }
-        if wakes { try db.execute("notify navigator_wake") }
+        if wakes { Self.notify(on: db) }
         return result
       }
     } catch {
       throw NavigatorError(error)
     }
+  }
+
+  /// Wakes the loops of all replicas.
+  ///
+  /// The unit is committed by now, so a connection that is lost here must not look like a unit that failed: the loops find
+  /// what there is to do when they poll.
+  private static func notify(on db: isolated PostgresConnection) {
+    do { try db.execute("notify navigator_wake") } catch { return }
   }
 }

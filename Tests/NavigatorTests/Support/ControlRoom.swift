@@ -16,8 +16,9 @@ actor SharedServer {
   private var count = 0
 
   /// The URL of a new, empty database.
-  func database(_ purpose: String) async throws -> String {
-    let server = try await running()
+  func database(_ purpose: String, on other: PrivatePostgres? = nil) async throws -> String {
+    let shared = try await running()
+    let server = other ?? shared
     count += 1
     let name = "\(purpose)_\(count)"
     let connection = try await PostgresConnection.connect(PostgresConfiguration(server.url))
@@ -26,7 +27,8 @@ actor SharedServer {
     return server.url(database: name)
   }
 
-  private func running() async throws -> PrivatePostgres {
+  /// The server itself.
+  func running() async throws -> PrivatePostgres {
     // A task, so that tests that ask at the same time wait for the same server.
     let start = server ?? Task { try await PrivatePostgres.start(PrivatePostgres.Options(maxConnections: 300)) }
     server = start
@@ -37,6 +39,7 @@ actor SharedServer {
 /// Everything that a test of the control plane needs.
 struct ControlRoom: Sendable {
   let navigator: Navigator
+  let settings: NavigatorSettings
   let pool: PostgresPool
   let decks: [ClusterName: Flightdeck]
   let registrations: [ClusterRegistration]
@@ -46,7 +49,11 @@ struct ControlRoom: Sendable {
   static let west: ClusterName = "west"
 
   /// Makes a control room whose loops run quickly.
-  static func make(_ change: (inout NavigatorSettings) -> Void = { _ in }) async throws -> ControlRoom {
+  static func make(
+    on server: PrivatePostgres? = nil,
+    flightdeck: FlightdeckSettings = FlightdeckSettings(),
+    _ change: (inout NavigatorSettings) -> Void = { _ in }
+  ) async throws -> ControlRoom {
     var logger = Logger(label: "test")
     logger.logLevel = ProcessInfo.processInfo.environment["TEST_LOG"] == nil ? .critical : .debug
     var settings = NavigatorSettings()
@@ -59,7 +66,7 @@ struct ControlRoom: Sendable {
     settings.dispatcherBackoff = RetryPolicy(first: .milliseconds(50), most: .milliseconds(200))
     change(&settings)
     let pool = PostgresPool(
-      try PostgresConfiguration(try await SharedServer.shared.database("store")),
+      try PostgresConfiguration(try await SharedServer.shared.database("store", on: server)),
       logger: logger
     )
     let navigator = Navigator(pool: pool, settings: settings, logger: logger)
@@ -67,9 +74,9 @@ struct ControlRoom: Sendable {
     var decks: [ClusterName: Flightdeck] = [:]
     var registrations: [ClusterRegistration] = []
     for cluster in [east, west] {
-      let url = try await SharedServer.shared.database("deck")
+      let url = try await SharedServer.shared.database("deck", on: server)
       let deckPool = PostgresPool(try PostgresConfiguration(url), logger: logger)
-      let deck = Flightdeck(pool: deckPool, cluster: cluster, logger: logger)
+      let deck = Flightdeck(pool: deckPool, cluster: cluster, settings: flightdeck, logger: logger)
       try await deck.migrate()
       decks[cluster] = deck
       registrations.append(
@@ -80,7 +87,26 @@ struct ControlRoom: Sendable {
         )
       )
     }
-    return ControlRoom(navigator: navigator, pool: pool, decks: decks, registrations: registrations, logger: logger)
+    return ControlRoom(
+      navigator: navigator,
+      settings: settings,
+      pool: pool,
+      decks: decks,
+      registrations: registrations,
+      logger: logger
+    )
+  }
+
+  /// The same room for somebody else, who reaches the store and the clusters in another way.
+  func with(pool: PostgresPool, registrations: [ClusterRegistration]) -> ControlRoom {
+    ControlRoom(
+      navigator: Navigator(pool: pool, settings: settings, logger: logger),
+      settings: settings,
+      pool: pool,
+      decks: decks,
+      registrations: registrations,
+      logger: logger
+    )
   }
 
   /// The fleet with deployments `d-1`, `d-2`, … on the cluster east.
@@ -116,25 +142,19 @@ struct ControlRoom: Sendable {
   func running(
     replicas: Int = 1,
     pilots: [ScriptedPilot],
+    links: (any PlaneLinkSource)? = nil,
     _ body: @Sendable () async throws -> Void
   ) async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
-      for number in 1...replicas {
+      for _ in 0..<replicas {
         let service = NavigatorService(
           navigator: navigator,
-          links: DirectPlaneLinkSource(logger: logger),
+          links: links ?? DirectPlaneLinkSource(logger: logger),
           logger: logger
         )
-        _ = number
         group.addTask { try await service.run() }
       }
-      for pilot in pilots {
-        group.addTask {
-          do { try await pilot.fly() } catch is CancellationError {} catch {
-            if !Task.isCancelled { throw error }
-          }
-        }
-      }
+      for pilot in pilots { group.addTask { try await pilot.fly() } }
       defer { group.cancelAll() }
       try await body()
     }
@@ -170,5 +190,123 @@ func eventually(
       throw CancellationError()
     }
     try await Task.sleep(for: .milliseconds(20))
+  }
+}
+
+extension ControlRoom {
+  /// The options of a failover from east to west.
+  static func options(
+    _ mode: FailoverMode = .controlled,
+    _ change: (inout FailoverOptions) -> Void = { _ in }
+  ) -> FailoverOptions {
+    var options = FailoverOptions(source: east, destination: west, mode: mode)
+    change(&options)
+    return options
+  }
+
+  /// Puts a fleet on record and waits until it is placed.
+  func settle(_ count: Int, _ change: (Deployment) -> Deployment = { $0 }) async throws {
+    _ = try await navigator.apply(fleet(count, change))
+    try await ready()
+  }
+
+  /// Waits until a mission is in a phase.
+  func mission(_ id: MissionID, reaches phase: Mission.Phase) async throws {
+    try await eventually("mission \(id) is \(phase)") { try await navigator.mission(id).phase == phase }
+  }
+
+  /// The mission of a deployment in a request.
+  func mission(_ deployment: DeploymentName, of request: RequestID) async throws -> MissionStatus {
+    try #require(try await navigator.missions(of: request).first { $0.order.deployment.name == deployment })
+  }
+
+  /// A value that the history holds as JSON.
+  func decode<Value: Decodable>(_ type: Value.Type, _ json: String) throws -> Value {
+    try JSONDecoder().decode(type, from: Data(json.utf8))
+  }
+
+  /// The first column of the first row, as text.
+  func value(_ sql: SQL) async throws -> String? {
+    try await pool.withConnection { db in try db.query(sql).first?.decode(0, as: String?.self) }
+  }
+
+  /// Runs statements on the store, as somebody with a console would.
+  func tamper(_ sql: SQL) async throws { try await pool.withConnection { db in try db.script(sql) } }
+}
+
+/// Repeats something until it does not throw, for at most `limit`, and gives what it gave.
+func eventuallyValue<Value>(
+  _ what: String,
+  within limit: Duration = .seconds(30),
+  _ make: () async throws -> Value
+) async throws -> Value {
+  let end = ContinuousClock.now + limit
+  while true {
+    do {
+      return try await make()
+    } catch {
+      guard ContinuousClock.now < end else {
+        Issue.record("not within \(limit): \(what): \(error)")
+        throw error
+      }
+      try await Task.sleep(for: .milliseconds(50))
+    }
+  }
+}
+
+extension ControlRoom {
+  /// A connection to a cluster's Flightdeck.
+  func connection(to cluster: ClusterName) async throws -> PostgresConnection {
+    let registration = try #require(registrations.first { $0.cluster.name == cluster })
+    return try await .connect(PostgresConfiguration(try registration.flightdeck.connectionString()))
+  }
+
+  /// Takes a cluster's Flightdeck away, or gives it back.
+  func setReachable(_ cluster: ClusterName, _ isReachable: Bool) async throws {
+    let registration = try #require(registrations.first { $0.cluster.name == cluster })
+    let configuration = try PostgresConfiguration(try registration.flightdeck.connectionString())
+    let name = try #require(configuration.database)
+    let connection = try await PostgresConnection.connect(configuration.with(database: "postgres"))
+    try await connection.script(
+      isReachable
+        ? "alter database \(identifier: name) with allow_connections true"
+        : "alter database \(identifier: name) with allow_connections false"
+    )
+    if !isReachable {
+      _ = try await connection.query(
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1",
+        [name]
+      )
+    }
+    await connection.close()
+  }
+
+  /// How many flights have not ended, as the store has heard.
+  func flightsUnderWay() async throws -> Int {
+    let count = try await value(
+      "select count(*)::text from navigator.flights where phase not in ('SUCCEEDED', 'FAILED', 'CANCELLED')"
+    )
+    return Int(count ?? "") ?? -1
+  }
+
+  /// Up to where the clusters' events are imported.
+  func cursors() async throws -> String? {
+    try await value("select string_agg(cluster || ' ' || event_cursor, ', ' order by cluster) from navigator.planes")
+  }
+
+  /// What is on record, but for the times at which it was looked at.
+  func fingerprint() async throws -> String? {
+    try await value(
+      """
+      select md5(
+        (select string_agg(m::text, ';' order by id) from navigator.missions as m)
+        || (select string_agg(concat_ws(',', id, phase, step, steps_done, attempts, takeovers), ';' order by id)
+            from navigator.flights)
+        || (select string_agg(d::text, ';' order by name) from navigator.deployments as d)
+        || (select count(*) from navigator.events) || (select count(*) from navigator.outbox)
+        || (select count(*) from navigator.debts)
+      )
+      """
+    )
   }
 }
