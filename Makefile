@@ -14,7 +14,8 @@ prepare:
 	@Scripts/prepare
 
 demo: prepare ## Move a fleet of running workloads from one cluster to another, and back, on this machine
-	@swift run -c debug failoverctl demo
+	@swift build -c debug
+	@.build/debug/failoverctl demo
 
 test: prepare ## Run all tests, on PostgreSQL servers that they start themselves
 	@SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=$(TESTS_AT_ONCE) swift test --disable-xctest
