@@ -29,7 +29,13 @@ final class RecordingDriver: PlaneDriver {
   private func take(_ step: StepKind, _ context: DriverContext) async throws(StepError) {
     journal.change { $0.append("\(name):\(step.rawValue)") }
     if let error = failing.value { throw error }
+    var isTold = false
     while heldUp.value == step {
+      // Said from inside the Pilot, where it is known only after the Pilot's own handler was called.
+      if Task.isShuttingDownGracefully, !isTold {
+        isTold = true
+        journal.change { $0.append("\(name):told to end") }
+      }
       do { try await Task.sleep(for: .milliseconds(10)) } catch { throw .transient("cut off") }
     }
     try context.check()
@@ -172,6 +178,7 @@ final class RecordingDriver: PlaneDriver {
       tasks.addTask { try await group.run() }
       try await eventually { journal.value.contains("one:checkImage") }
       await group.triggerGracefulShutdown()
+      try await eventually { journal.value.contains("one:told to end") }
       driver.heldUp.value = nil
       try await tasks.waitForAll()
     }

@@ -105,17 +105,19 @@ struct Mission: Sendable {
 
   /// A worker in shell: runs tasks of a moment's length as long as nobody asked it to drain, and writes each one down.
   ///
-  /// Without a connection it goes on trying, so a fenced one tries to write for ever.
+  /// Without a connection it goes on trying, so a fenced one tries to write as long as a test may take. It ends by itself
+  /// after that, since a test that was killed cannot end it.
   static let worker = #"""
     trap 'exit 0' TERM
     n=0
-    while :; do
+    end=$(($(date +%s) + 300))
+    while [ "$(date +%s)" -lt "$end" ]; do
       if [ -e draining ]; then rm -f task; sleep 0.05; continue; fi
       n=$((n + 1))
       echo "$CLUSTER-$GENERATION-$n" > task
       psql -qX "$DATABASE_URL" -c "insert into tasks (cluster, generation) values ('$CLUSTER', $GENERATION)" >/dev/null 2>&1
       rm -f task
-      sleep 0.05
+      sleep 0.2
     done
     """#
 
