@@ -17,8 +17,8 @@ struct LifeTests {
   @Test func `no process of a server is of our terminal's session`() async throws {
     let server = try await PrivatePostgres.start()
     let processes = try Machine.processes(withArgument: server.folder)
-    // The postmaster and the reaper.
-    #expect(processes.count == 2)
+    // The postmaster and the reaper, and perhaps a child that has just been forked and still has its parent's arguments.
+    #expect(processes.count >= 2)
     #expect(processes.map { getsid($0) }.contains(getsid(0)) == false)
     await server.stop()
   }
