@@ -39,7 +39,7 @@ public struct FailoverOptions: Hashable, Codable, Sendable {
 
   /// Makes options; what is not given has its default.
   ///
-  /// - Parameter failurePolicy: Nil for what the mode does by itself, see ``FailurePolicy/standard(for:)``.
+  /// Without a failure policy they have what the mode does by itself, see ``FailurePolicy/standard(for:)``.
   public init(
     source: ClusterName,
     destination: ClusterName,
