@@ -42,14 +42,18 @@ final class Lease: Sendable {
 /// The end of a Pilot's work, announced.
 final class Stop: Sendable {
   private let deadline = Mutex<ContinuousClock.Instant?>(nil)
+  /// The larger thing that this is a part of: its end is the end of this too, at once.
+  private let whole: Stop?
+
+  init(within whole: Stop? = nil) { self.whole = whole }
 
   /// Announces the end; running steps have this long to finish.
   func begin(grace: Duration) {
     deadline.withLock { $0 = $0 ?? (.now + grace) }
   }
 
-  var isAnnounced: Bool { deadline.withLock { $0 } != nil }
-  var isOverdue: Bool { deadline.withLock { $0.map { $0 <= .now } ?? false } }
+  var isAnnounced: Bool { deadline.withLock { $0 } != nil || whole?.isAnnounced == true }
+  var isOverdue: Bool { deadline.withLock { $0.map { $0 <= .now } ?? false } || whole?.isOverdue == true }
 }
 
 /// One flight's reins.

@@ -21,7 +21,7 @@ final class PilotSession: Sendable {
   private let logger: Logger
 
   /// The end of this session, by a shutdown or to begin another one.
-  private let stop = Stop()
+  private let stop: Stop
   private let controls = Mutex<[FlightID: FlightControl]>([:])
   /// Something may be claimable: woken, or a flight has ended.
   ///
@@ -43,6 +43,7 @@ final class PilotSession: Sendable {
     self.registration = registration
     self.lease = lease
     self.shutdown = shutdown
+    self.stop = Stop(within: shutdown)
     self.flightdeck = flightdeck
     self.runner = runner
     self.facts = facts
