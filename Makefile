@@ -17,8 +17,14 @@ demo: prepare ## Move a fleet of running workloads from one cluster to another, 
 	@swift build -c debug
 	@.build/debug/failoverctl demo
 
+# One process a target: the exit tests of one would otherwise watch over, and wait for, the child processes of another.
 test: prepare ## Run all tests, on PostgreSQL servers that they start themselves
-	@SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=$(TESTS_AT_ONCE) swift test --disable-xctest
+	@swift build --build-tests
+	@for target in $$(ls Tests); do \
+	  echo "== $$target"; \
+	  SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=$(TESTS_AT_ONCE) \
+	    swift test --skip-build --disable-xctest --filter "^$$target\\." || exit 1; \
+	done
 
 format: ## Format all sources in place
 	@Scripts/format
