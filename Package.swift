@@ -22,6 +22,9 @@ let package = Package(
     .library(name: "Navigator", targets: ["Navigator"]),
     .library(name: "Pilot", targets: ["Pilot"]),
     .library(name: "FleetFile", targets: ["FleetFile"]),
+    .executable(name: "failoverctl", targets: ["failoverctl"]),
+    .executable(name: "navigatord", targets: ["navigatord"]),
+    .executable(name: "pilotd", targets: ["pilotd"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),

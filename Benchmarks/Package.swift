@@ -15,6 +15,7 @@ let package = Package(
   dependencies: [
     .package(name: "swift-failover", path: ".."),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
   ],
   targets: [
     // The private PostgreSQL of the tests. It is no product, for nobody should embed it; a link brings its sources here.
@@ -26,7 +27,13 @@ let package = Package(
         .product(name: "FailoverCore", package: "swift-failover"),
         .product(name: "Flightdeck", package: "swift-failover"),
         .product(name: "LibPQ", package: "swift-failover"),
+        .product(name: "Navigator", package: "swift-failover"),
+        .product(name: "Pilot", package: "swift-failover"),
+        // Started beside the benchmark, from the same folder.
+        .product(name: "navigatord", package: "swift-failover"),
         .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
       swiftSettings: settings
     ),

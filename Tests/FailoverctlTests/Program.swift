@@ -31,25 +31,39 @@ enum Program {
   static func run(
     _ arguments: [String],
     environment: [String: String] = [:],
+    folder: URL? = nil,
+    interruptAfter pause: Duration? = nil,
     limit: Duration = .seconds(60)
   ) async throws -> Run {
-    try await run("failoverctl", arguments, environment: environment, limit: limit)
+    try await run(
+      "failoverctl",
+      arguments,
+      environment: environment,
+      folder: folder,
+      interruptAfter: pause,
+      limit: limit
+    )
   }
 
-  /// Runs a program to its end; one that takes longer than the limit is ended.
+  /// Runs a program, one of ours or one with a path, to its end; one that takes longer than the limit is ended.
+  ///
+  /// After the pause, if there is one, it gets what Ctrl-C sends.
   static func run(
     _ name: String,
     _ arguments: [String],
     environment: [String: String] = [:],
+    folder working: URL? = nil,
+    interruptAfter pause: Duration? = nil,
     limit: Duration = .seconds(60)
   ) async throws -> Run {
     let process = Process()
-    process.executableURL = folder.appendingPathComponent(name)
+    process.executableURL = name.hasPrefix("/") ? URL(fileURLWithPath: name) : folder.appendingPathComponent(name)
     process.arguments = arguments
     var variables = ["PATH": "/usr/bin:/bin", "HOME": "/nonexistent"]
     variables.merge(environment) { $1 }
     process.environment = variables
     process.standardInput = FileHandle.nullDevice
+    if let working { process.currentDirectoryURL = working }
     let place = FileManager.default.temporaryDirectory.appendingPathComponent("failoverctl-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
     defer {
@@ -72,6 +86,13 @@ enum Program {
       group.addTask {
         for await status in ended { return status }
         return nil
+      }
+      if let pause {
+        group.addTask {
+          try await Task.sleep(for: pause)
+          kill(number, SIGINT)
+          return nil
+        }
       }
       group.addTask {
         try await Task.sleep(for: limit)

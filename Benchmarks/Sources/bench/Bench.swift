@@ -3,14 +3,19 @@
 import BenchServer
 import Foundation
 
-/// Runs all parts, or those that are named: `bench [--full] [fsync] [enqueue] [drain] [latency] [horizon] [history]`.
+/// Runs all parts, or those that are named: `bench [--full] [fsync] [enqueue] [drain] [latency] [horizon] [history] [fleet]`.
+///
+/// `bench pilot …` is what the fleet's Pilots are started by.
 @main struct Bench {
   static func main() async throws {
+    if CommandLine.arguments.dropFirst().first == "pilot" {
+      return try await runQuietPilot(Array(CommandLine.arguments.dropFirst(2)))
+    }
     var names = Set(CommandLine.arguments.dropFirst())
     let isFull = names.remove("--full") != nil
     let parts: [(name: String, run: (Site, inout Figures) async throws -> Void)] = [
       ("fsync", measureFsync), ("enqueue", measureEnqueue), ("drain", measureDrain), ("latency", measureLatency),
-      ("horizon", measureHorizon), ("history", measureHistory),
+      ("horizon", measureHorizon), ("history", measureHistory), ("fleet", measureFleet),
     ]
     for name in names where !parts.contains(where: { $0.name == name }) {
       say("unknown part '\(name)'; there are: \(parts.map(\.name).joined(separator: ", ")), and --full")

@@ -19,12 +19,17 @@ final class Site: Sendable {
     self.isFull = isFull
   }
 
-  /// A new database with an empty Flightdeck.
-  func newDeck(_ name: String) async throws -> Deck {
+  /// The URL of a new, empty database.
+  func newDatabase(_ name: String) async throws -> String {
     let connection = try await PostgresConnection.connect(PostgresConfiguration(server.url))
     try await connection.script("create database \(identifier: name)")
     await connection.close()
-    let deck = try Deck(url: server.url(database: name), connections: 8)
+    return server.url(database: name)
+  }
+
+  /// A new database with an empty Flightdeck.
+  func newDeck(_ name: String) async throws -> Deck {
+    let deck = try Deck(url: try await newDatabase(name), connections: 8)
     try await deck.flightdeck.migrate()
     return deck
   }
@@ -63,7 +68,7 @@ final class Site: Sendable {
   }
 
   /// Threads of the pool block signals, and a child inherits that: `pg_test_fsync` would wait for its alarm for ever.
-  private static func withSignals(_ body: () throws -> Void) rethrows {
+  static func withSignals(_ body: () throws -> Void) rethrows {
     var none = sigset_t()
     var before = sigset_t()
     unsafe sigemptyset(&none)

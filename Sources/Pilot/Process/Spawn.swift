@@ -33,6 +33,12 @@ struct Program: Sendable {
     unsafe posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO)
     unsafe posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO)
     if let lock { unsafe posix_spawn_file_actions_adddup2(&actions, lock.descriptor, Self.lockDescriptor) }
+    // A workload outlives us: what it got from whoever started us, such as the end of a pipe, it would hold for as long.
+    for descriptor in Self.openDescriptors() where descriptor > STDERR_FILENO {
+      if lock == nil || descriptor != Self.lockDescriptor {
+        unsafe posix_spawn_file_actions_addclose(&actions, descriptor)
+      }
+    }
 
     var attributes = posix_spawnattr_t()
     unsafe posix_spawnattr_init(&attributes)
@@ -57,6 +63,22 @@ struct Program: Sendable {
     }
     guard code == 0 else { throw SystemError("start \(words.first ?? "nothing")", number: code) }
     return pid
+  }
+
+  /// This process's open descriptors, and perhaps some that were closed meanwhile.
+  ///
+  /// Without /proc there are none, and only what is marked so is closed in a child: nearly everything.
+  private static func openDescriptors() -> [Int32] {
+    guard let folder = unsafe opendir("/proc/self/fd") else { return [] }
+    defer { unsafe closedir(folder) }
+    var descriptors: [Int32] = []
+    while let entry = unsafe readdir(folder) {
+      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { name in
+        unsafe name.withMemoryRebound(to: CChar.self, capacity: 1) { unsafe String(cString: $0) }
+      }
+      if let descriptor = Int32(name) { descriptors.append(descriptor) }
+    }
+    return descriptors
   }
 
   /// Lends the strings as the null-terminated array that C wants.
