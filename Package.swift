@@ -155,7 +155,7 @@ let package = Package(
     ),
     .testTarget(
       name: "FailoverctlTests",
-      dependencies: ["FailoverCore", "PrivatePostgres", "failoverctl", "navigatord", "pilotd"],
+      dependencies: ["FailoverCore", "LibPQ", "PrivatePostgres", "failoverctl", "navigatord", "pilotd"],
       swiftSettings: settings
     ),
     .testTarget(name: "FleetFileTests", dependencies: ["FleetFile", "FailoverCore"], swiftSettings: settings),

@@ -1,6 +1,6 @@
 // The databases of the deployments: their servers, the defaults of their names and roles, and that none is shared.
 
-internal import FailoverCore
+public import FailoverCore
 internal import Foundation
 internal import Yams
 
@@ -100,7 +100,7 @@ struct DatabaseResolver {
       let region = draft.workspaces.first { $0.name.value == deployment.workspace.value }?.region.value
       return draft.clusters.filter { $0.region.value == region }.compactMap { cluster in
         let cluster = cluster.entry.cluster.name
-        let standard = "\(deployment.name.value)_\(cluster)".underscored
+        let standard = Database.standardRole(of: deployment.name.value, on: cluster)
         return identifier(standard, "role", "roles", database).map {
           (cluster, Placed(value: $0, place: database.place))
         }
@@ -148,8 +148,7 @@ struct DatabaseResolver {
     _ key: String,
     _ database: DraftDeployment.DraftDatabase
   ) -> String? {
-    // A deployment's name may begin with a digit; an identifier may not.
-    let text = text.first?.isNumber == true ? "d_\(text)" : text
+    let text = text.beginningWithLetter
     guard let problem = DraftDeployment.identifierProblem(text) else { return text }
     diagnostics.add(
       "the default \(kind) name '\(text)' cannot be used: \(problem)",
@@ -160,7 +159,17 @@ struct DatabaseResolver {
   }
 }
 
+extension Database {
+  /// The name of a cluster's login role for a deployment's database, if none is given: `DEPLOYMENT_CLUSTER`.
+  public static func standardRole(of deployment: DeploymentName, on cluster: ClusterName) -> String {
+    "\(deployment)_\(cluster)".underscored.beginningWithLetter
+  }
+}
+
 extension String {
+  /// A deployment's name may begin with a digit; an identifier may not.
+  fileprivate var beginningWithLetter: String { first?.isNumber == true ? "d_\(self)" : self }
+
   /// With `-` replaced, which PostgreSQL identifiers cannot hold without quotes.
   fileprivate var underscored: String { replacingOccurrences(of: "-", with: "_") }
 }

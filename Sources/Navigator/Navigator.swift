@@ -55,7 +55,8 @@ public struct Navigator: Sendable {
         guard status.pending.isEmpty else {
           throw PostgresError(
             .migration,
-            "the store lacks \(status.pending.count) migrations; 'failoverctl migrate' applies them"
+            status.applied.isEmpty
+              ? "the database holds no control plane yet" : "the store lacks \(status.pending.count) migrations"
           )
         }
       }

@@ -53,7 +53,13 @@ struct FailoverCtl: AsyncParsableCommand {
 
   /// Runs the command that the arguments name, and exits with the code of the contract.
   static func main() async {
-    let asJSON = CommandLine.arguments.contains("--json")
+    let form: Console.Form =
+      if !CommandLine.arguments.contains("--json") {
+        .text
+      } else {
+        // What is watched is printed as it happens, an object a line, and so is what ends the watching.
+        CommandLine.arguments.dropFirst().first == "watch" ? .lines : .document
+      }
     do {
       var command = try parseAsRoot()
       do {
@@ -67,10 +73,10 @@ struct FailoverCtl: AsyncParsableCommand {
       }
       Foundation.exit(0)
     } catch let error as CtlError {
-      error.report(asJSON: asJSON)
+      error.report(form)
       Foundation.exit(error.code.rawValue)
     } catch {
-      exitParsing(error, asJSON: asJSON)
+      exitParsing(error, form)
     }
   }
 
@@ -80,7 +86,7 @@ struct FailoverCtl: AsyncParsableCommand {
     return code == .success || code == .validationFailure || error is ExitCode
   }
 
-  private static func exitParsing(_ error: any Error, asJSON: Bool) -> Never {
+  private static func exitParsing(_ error: any Error, _ form: Console.Form) -> Never {
     let message = fullMessage(for: error)
     switch exitCode(for: error) {
     case .success:
@@ -88,9 +94,7 @@ struct FailoverCtl: AsyncParsableCommand {
       Foundation.exit(0)
     case .validationFailure:
       Console.note(message)
-      if asJSON {
-        Console.document(.object([("error", .object([("code", .integer(2)), ("message", .text(message))]))]))
-      }
+      Console.document(.object([("error", .object([("code", .integer(2)), ("message", .text(message))]))]), form)
       Foundation.exit(CtlError.Code.usage.rawValue)
     case let code: Foundation.exit(code.rawValue)
     }

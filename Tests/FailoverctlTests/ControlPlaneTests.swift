@@ -37,7 +37,10 @@ struct ControlPlaneTests {
   @Test func `says what to type when the database holds no control plane`() async throws {
     let run = try await ctl(["get", "clusters"])
     #expect(run.status == 3)
-    #expect(run.errors == "failoverctl: the database holds no control plane yet\n  next: failoverctl migrate\n")
+    #expect(
+      run.errors
+        == "failoverctl: the database holds no control plane yet\n  next: failoverctl migrate, by the newest version installed\n"
+    )
   }
 
   @Test func `ends with 5 when the database is not there or refuses the password`() async throws {

@@ -151,10 +151,13 @@ final class LiveFleet: Sendable {
     try await eventually("\(name) is gone", within: .seconds(10)) { !process.isRunning }
   }
 
+  func processID(of name: String) throws -> Int32 {
+    try #require(daemons.withLock { $0[name]?.processIdentifier })
+  }
+
   /// The most memory that a daemon ever had, in bytes.
   func peakMemory(of name: String) throws -> Int {
-    let number = try #require(daemons.withLock { $0[name]?.processIdentifier })
-    let status = try String(contentsOfFile: "/proc/\(number)/status", encoding: .utf8)
+    let status = try String(contentsOfFile: "/proc/\(try processID(of: name))/status", encoding: .utf8)
     let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") })
     return try #require(Int(line.split(separator: " ", omittingEmptySubsequences: true)[1])) * 1_024
   }
@@ -281,11 +284,19 @@ final class LiveFleet: Sendable {
 
   /// The processes whose working folder is below a folder: the workloads, and what they started.
   static func processes(in folder: String) -> [Int32] {
-    let all = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+    let all: [String]
+    do { all = try FileManager.default.contentsOfDirectory(atPath: "/proc") } catch {
+      Issue.record(error)
+      return []
+    }
     return all.compactMap { Int32($0) }.filter { number in
       guard number != getpid() else { return false }
-      let place = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(number)/cwd")
-      return place == folder || place?.hasPrefix(folder + "/") == true
+      do {
+        let place = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(number)/cwd")
+        return place == folder || place.hasPrefix(folder + "/")
+      } catch {
+        return false  // It has ended meanwhile.
+      }
     }
   }
 }

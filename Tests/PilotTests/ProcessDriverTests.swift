@@ -10,7 +10,7 @@ import Testing
   @Test func startsWithItsEnvironmentAndKeepsSecretsPrivate() async throws {
     let cluster = try await TestCluster()
     let value = Secret("s3cret-value")
-    try await cluster.secrets.write(value, to: .secret("API_KEY", of: "app"))
+    try await cluster.secrets.write(value, to: SecretPath("deployments/app/API_KEY"))
     let reference = SecretReference(
       key: "API_KEY",
       path: "deployments/app/API_KEY",
@@ -40,7 +40,7 @@ import Testing
 
   @Test func aSecretThatChangedIsRefused() async throws {
     let cluster = try await TestCluster()
-    try await cluster.secrets.write(Secret("new"), to: .secret("KEY", of: "app"))
+    try await cluster.secrets.write(Secret("new"), to: SecretPath("deployments/app/KEY"))
     let reference = SecretReference(key: "KEY", path: "deployments/app/KEY", digest: "00")
     let context = cluster.context(cluster.deployment(secrets: [reference]))
     let error = await #expect(throws: StepError.self) { try await cluster.driver().applySecrets(context) }
@@ -200,7 +200,7 @@ import Testing
 
   @Test func aCommandsFailureShowsItsLastLinesWithoutSecrets() async throws {
     let cluster = try await TestCluster()
-    try await cluster.secrets.write(Secret("hunter22"), to: .secret("KEY", of: "app"))
+    try await cluster.secrets.write(Secret("hunter22"), to: SecretPath("deployments/app/KEY"))
     let reference = SecretReference(
       key: "KEY",
       path: "deployments/app/KEY",

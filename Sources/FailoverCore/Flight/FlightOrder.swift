@@ -160,9 +160,10 @@ public enum FailureCode: String, Hashable, Codable, Sendable, CaseIterable {
   /// Whether another try may help.
   public var isRetryable: Bool {
     switch self {
-    case .transient, .stepTimeout, .fenceFailed, .endpointNotWritable, .imageNotFound, .verificationFailed: true
-    case .permanent, .drainTimeout, .secretMismatch, .staleGeneration, .attemptsExhausted, .takeoversExhausted,
-      .notDelivered, .deadline:
+    case .transient, .stepTimeout, .fenceFailed, .endpointNotWritable, .imageNotFound: true
+    // A drain and a verification wait for their success by themselves, for as long as their step may take.
+    case .permanent, .drainTimeout, .verificationFailed, .secretMismatch, .staleGeneration, .attemptsExhausted,
+      .takeoversExhausted, .notDelivered, .deadline:
       false
     }
   }

@@ -66,9 +66,17 @@ public struct SecretPath: Hashable, Sendable, CustomStringConvertible {
 
   private init(parts: [String]) throws(SecretStoreError) { try self.init(parts.joined(separator: "/")) }
 
-  /// A secret of a deployment: `deployments/NAME/KEY`.
-  public static func secret(_ key: String, of deployment: DeploymentName) throws(SecretStoreError) -> SecretPath {
-    try SecretPath(parts: ["deployments", deployment.rawValue, key])
+  /// One value of a deployment's secret: `deployments/NAME/KEY/DIGEST`.
+  ///
+  /// A new value does not replace the old one, which a failover under way, or one after an interrupted change, still reads.
+  ///
+  /// - Parameter digest: The store's own digest of the value, see ``SecretStore/digest(of:)``.
+  public static func secret(
+    _ key: String,
+    of deployment: DeploymentName,
+    digest: String
+  ) throws(SecretStoreError) -> SecretPath {
+    try SecretPath(parts: ["deployments", deployment.rawValue, key, digest])
   }
 
   /// A cluster's credential for a deployment's database, a full URL: `deployments/NAME/database/CLUSTER`.

@@ -140,7 +140,7 @@ struct Describe: AsyncParsableCommand {
       fields.add("flight", "\(flight.id): \(flight.phase), \(flight.stepsDone) of \(flight.steps) steps")
       if let error = flight.lastError { fields.addBelow(error) }
     }
-    fields.add("you may", status.verbs.isEmpty ? "nothing" : status.verbs.map(\.rawValue).joined(separator: ", "))
+    fields.add("you may", status.verbs.isEmpty ? "nothing" : status.verbs.map(Verbs.word).joined(separator: ", "))
     return Shown(document: Documents.mission(status), lines: fields.lines)
   }
 }

@@ -51,7 +51,7 @@ struct Migrate: AsyncParsableCommand {
       try await prepareFlightdeck(of: name)
       (applied, what) = ([], "the Flightdeck of \(name)")
     } else {
-      applied = try await Session.with(store) { navigator in try await navigator.migrate() }
+      applied = try await Session.with(store, schema: .any) { navigator in try await navigator.migrate() }
       what = "the control plane"
     }
     if output.json {

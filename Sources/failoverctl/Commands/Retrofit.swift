@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import FailoverCore
+import FleetFile
 import Logging
 import Navigator
 import Pilot
@@ -37,7 +38,7 @@ struct Retrofit: AsyncParsableCommand {
     let wanted = try clusters.map { try ClusterName($0) }
     let store = try await FileSecretStore(directory: try secrets.folder(), logger: Session.logger)
     let provisioner = Provisioner(secrets: store, logger: Session.logger)
-    let report = try await Session.with(self.store) { navigator in
+    let (report, roles) = try await Session.with(self.store) { navigator in
       guard let status = try await navigator.deployments().first(where: { $0.deployment.name == name }) else {
         throw NavigatorError.notFound(kind: "deployment", name: name.rawValue)
       }
@@ -51,9 +52,15 @@ struct Retrofit: AsyncParsableCommand {
           workspaces: [],
           deployments: [PlacedDeployment(deployment: complete, cluster: status.cluster)]
         )
-        _ = try await navigator.apply(description)
+        for case .differs(let reason) in try await navigator.apply(description).map(\.outcome) {
+          throw CtlError(
+            .precondition,
+            "the credential is made, but not on record: \(reason)",
+            next: "failoverctl retrofit \(name), when that is over"
+          )
+        }
       }
-      return report
+      return (report, complete.database?.roles ?? [])
     }
     if output.json {
       Console.document(
@@ -65,6 +72,8 @@ struct Retrofit: AsyncParsableCommand {
     } else {
       for change in report.changes { Console.out(change) }
       Console.out("\(name): \(report.outcome.rawValue)")
+      let list = roles.map { "\($0.cluster): \($0.role)" }.joined(separator: ", ")
+      Console.note("  next: if the fleet file lists this database's roles, let it say  roles: {\(list)}")
     }
   }
 
@@ -93,7 +102,7 @@ struct Retrofit: AsyncParsableCommand {
     let roles =
       database.roles
       + missing.map {
-        Database.RoleAssignment(cluster: $0, role: "\(database.name)_\($0.rawValue.replacing("-", with: "_"))")
+        Database.RoleAssignment(cluster: $0, role: Database.standardRole(of: old.name, on: $0))
       }
     return Deployment(
       name: old.name,

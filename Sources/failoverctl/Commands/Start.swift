@@ -65,6 +65,8 @@ struct Submitted {
   init(_ request: RequestStatus) { self.request = request }
 
   /// Prints the identifier at once; follows to the end if asked to.
+  ///
+  /// A JSON document that is to tell the end comes at the end: the identifier goes to standard error then.
   func report(_ navigator: Navigator, wait: Bool, asJSON: Bool) async throws {
     guard wait else {
       if asJSON {
@@ -75,8 +77,16 @@ struct Submitted {
       }
       return
     }
+    if asJSON { Console.note("\(request.id) \(request.phase.rawValue)") }
     let last = try await Follower.follow(request.id, navigator, asJSON ? .silent : .story)
-    if asJSON { Console.document(Documents.update(last)) }
+    if asJSON {
+      Console.document(
+        .object([
+          ("id", .text(last.request.id.rawValue)), ("state", .text(last.request.phase.rawValue)),
+          ("request", Documents.request(last.request)), ("missions", .list(last.missions.map(Documents.mission))),
+        ])
+      )
+    }
     if let failure = Follower.failure(of: last) { throw asJSON ? failure.told : failure }
   }
 }

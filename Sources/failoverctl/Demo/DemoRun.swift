@@ -14,8 +14,9 @@ struct DemoRun: Sendable {
 
   func run() async throws -> DemoReport {
     story.chapter("1. Two clusters, \(deployments) deployments")
-    let stage = try await DemoStage.build(deployments: deployments, postgres: postgres)
+    let stage = try await DemoStage.open(deployments: deployments, postgres: postgres)
     box.keep(stage)
+    try await stage.furnish()
     story.say(
       postgres == nil
         ? "a private PostgreSQL server runs; everything is in \(stage.folder.path)"

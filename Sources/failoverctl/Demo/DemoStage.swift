@@ -18,8 +18,10 @@ final class DemoStage: Sendable {
   var secrets: String { folder.appendingPathComponent("secrets").path }
   var storeURL: String { administrator.with(database: fleet.database("store")).secretURL }
 
-  /// Makes the folder, starts the server unless one is given, and creates the databases of the planes.
-  static func build(deployments: Int, postgres: String?) async throws -> DemoStage {
+  /// Makes the folder, and starts the server unless one is given.
+  ///
+  /// Who has it tears it down, whatever else fails.
+  static func open(deployments: Int, postgres: String?) async throws -> DemoStage {
     let folder = FileManager.default.temporaryDirectory
       .appendingPathComponent("failover-demo-\(UUID().uuidString.lowercased().prefix(8))")
       .resolvingSymlinksInPath()
@@ -35,15 +37,13 @@ final class DemoStage: Sendable {
       withIntermediateDirectories: true,
       attributes: [.posixPermissions: 0o700]
     )
-    let stage = DemoStage(folder: folder, fleet: fleet, administrator: administrator, server: server)
-    do {
-      try await stage.createDatabases()
-      try stage.writeFiles()
-    } catch {
-      await stage.tearDown()
-      throw error
-    }
-    return stage
+    return DemoStage(folder: folder, fleet: fleet, administrator: administrator, server: server)
+  }
+
+  /// Creates the databases of the planes, and the files that name them.
+  func furnish() async throws {
+    try await createDatabases()
+    try writeFiles()
   }
 
   private init(folder: URL, fleet: DemoFleet, administrator: PostgresConfiguration, server: PrivatePostgres?) {

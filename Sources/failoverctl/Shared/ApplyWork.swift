@@ -55,12 +55,11 @@ struct ApplyWork: Sendable {
   private static func storeSecrets(of entry: DeploymentEntry, in store: FileSecretStore) async throws -> Deployment {
     var references: [SecretReference] = []
     for secret in entry.secrets {
-      let path = try SecretPath.secret(secret.key, of: entry.deployment.name)
       let value = Secret(try Self.value(of: secret))
+      let digest = try await store.digest(of: value)
+      let path = try SecretPath.secret(secret.key, of: entry.deployment.name, digest: digest)
       if try await store.read(path) != value { try await store.write(value, to: path) }
-      references.append(
-        SecretReference(key: secret.key, path: path.text, digest: try await store.digest(of: value))
-      )
+      references.append(SecretReference(key: secret.key, path: path.text, digest: digest))
     }
     return entry.deployment(with: references)
   }

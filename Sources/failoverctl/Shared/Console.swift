@@ -24,8 +24,24 @@ enum Console {
   /// Writes a line that is not part of the result.
   static func note(_ line: String) { write(line + "\n", to: STDERR_FILENO) }
 
-  /// Writes one JSON document, the result of the command.
-  static func document(_ json: JSON) { out(json.pretty) }
+  /// How a command was asked to print its result.
+  enum Form {
+    /// As text for people.
+    case text
+    /// As one JSON document.
+    case document
+    /// As JSON documents of one line each.
+    case lines
+  }
+
+  /// Writes a JSON document, the result of the command, unless it was asked for text.
+  static func document(_ json: JSON, _ form: Form = .document) {
+    switch form {
+    case .text: return
+    case .document: out(json.pretty)
+    case .lines: out(json.line)
+    }
+  }
 
   private static func write(_ text: String, to descriptor: Int32) {
     lock.withLock { _ in

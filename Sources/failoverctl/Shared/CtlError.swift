@@ -2,6 +2,7 @@
 
 import FailoverCore
 import FleetFile
+import Flightdeck
 import LibPQ
 import Navigator
 import Pilot
@@ -43,6 +44,7 @@ struct CtlError: Error {
     switch error {
     case let error as CtlError: self = error
     case let error as NavigatorError: self.init(navigator: error)
+    case let error as FlightdeckError: self.init(flightdeck: error)
     case let error as PostgresError: self.init(postgres: error)
     case let error as FleetFileError: self.init(.usage, error.description)
     case let error as SecretStoreError:
@@ -68,6 +70,15 @@ struct CtlError: Error {
     }
   }
 
+  private init(flightdeck error: FlightdeckError) {
+    switch error {
+    case .database(let error): self.init(postgres: error)
+    case .conflict, .illegal, .staleLease, .declaredDead: self.init(.precondition, error.description)
+    case .notFound: self.init(.notFound, error.description)
+    case .corrupt: self.init(.failed, error.description)
+    }
+  }
+
   /// A plan that may not be executed.
   init(refused problems: [PlanProblem]) {
     let codes = Set(problems.map(\.code))
@@ -90,15 +101,24 @@ struct CtlError: Error {
   init(postgres error: PostgresError) {
     switch error.kind {
     case .configuration: self.init(.usage, "the database URL cannot be used: \(error)")
-    case .migration: self.init(.precondition, "\(error)", next: "failoverctl migrate, by the newest version installed")
+    case .migration:
+      self.init(.precondition, error.message, next: "failoverctl migrate, by the newest version installed")
     case .cancelled: self.init(.interrupted, "interrupted")
     case .server(.undefinedTable), .server(.invalidSchemaName):
       self.init(.precondition, "the database holds no control plane yet", next: "failoverctl migrate")
     case .connectionFailed, .connectionLost, .timeout, .poolExhausted, .closed:
-      self.init(.unreachable, "cannot reach the database: \(error)", next: "check --store or FAILOVER_STORE")
+      self.init(
+        .unreachable,
+        "cannot reach the database: \(error)",
+        next: "check the database's URL, and that its server runs"
+      )
     default:
       if error.isConnectionProblem {
-        self.init(.unreachable, "cannot reach the database: \(error)", next: "check --store or FAILOVER_STORE")
+        self.init(
+          .unreachable,
+          "cannot reach the database: \(error)",
+          next: "check the database's URL, and that its server runs"
+        )
       } else {
         self.init(.failed, "\(error)")
       }
@@ -113,12 +133,11 @@ struct CtlError: Error {
   }
 
   /// Writes the error: to standard error for people, and as the document of the command if it was to print one.
-  func report(asJSON: Bool) {
+  func report(_ form: Console.Form) {
     let (first, rest) = Self.split(message)
     Console.note("failoverctl: \(first)")
     for line in rest { Console.note(String(line)) }
     if let next { Console.note("  next: \(next)") }
-    guard asJSON else { return }
     Console.document(
       .object([
         (
@@ -128,7 +147,8 @@ struct CtlError: Error {
             ("problems", .list(problems)),
           ])
         )
-      ])
+      ]),
+      form
     )
   }
 

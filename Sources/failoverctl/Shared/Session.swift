@@ -8,8 +8,11 @@ import Navigator
 /// Lends a control plane to the body of a command, and closes what was opened.
 enum Session {
   /// Errors become the exit code's errors; connections are closed in every case.
+  ///
+  /// - Parameter schema: Whether the store's tables must be those of this version; only who makes them needs none.
   static func with<Value: Sendable>(
     _ options: StoreOptions,
+    schema: Schema = .current,
     _ body: @Sendable (Navigator) async throws -> Value
   ) async throws -> Value {
     var configuration = try PostgresConfiguration(options.url())
@@ -19,13 +22,20 @@ enum Session {
     poolOptions.maximumConnections = 2
     let pool = PostgresPool(configuration, options: poolOptions, logger: logger)
     do {
-      let value = try await body(Navigator(pool: pool, logger: logger))
+      let navigator = Navigator(pool: pool, logger: logger)
+      if schema == .current { try await navigator.checkSchema() }
+      let value = try await body(navigator)
       await pool.shutdown()
       return value
     } catch {
       await pool.shutdown()
       throw error
     }
+  }
+
+  /// What a command needs to find in the store.
+  enum Schema {
+    case current, any
   }
 
   /// Where the libraries log: standard error, warnings and worse, or what FAILOVER_LOG says.

@@ -37,30 +37,56 @@ struct MissionCommand: Sendable {
 
   func run() async throws {
     let target = try Target(arguments.target)
-    let done = try await Session.with(store) { navigator in
+    try await Session.with(store) { navigator in
       switch target {
       case .mission(let id):
         try await navigator.command(verb, mission: id, reason: arguments.reason)
-        return [id]
+        Verbs.report(word, missions: [id], asJSON: output.json)
       case .request(let request):
         let allowed = try await navigator.missions(of: request).filter { $0.verbs.contains(kind) }.map(\.id)
         guard !allowed.isEmpty else {
           throw CtlError(
             .precondition,
-            "no mission of \(request) allows '\(verb.rawValue)' now",
+            "no mission of \(request) allows '\(word)' now",
             next: "failoverctl describe request \(request)"
           )
         }
-        for id in allowed { try await navigator.command(verb, mission: id, reason: arguments.reason) }
-        return allowed
+        try await apply(to: allowed, navigator)
       }
     }
-    Verbs.report(verb.rawValue, missions: done, asJSON: output.json)
   }
+
+  /// Gives the verb to each mission; one that refuses, because it moved on meanwhile, does not keep it from the others.
+  private func apply(to missions: [MissionID], _ navigator: Navigator) async throws {
+    var done: [MissionID] = []
+    var refusals: [String] = []
+    for id in missions {
+      do {
+        try await navigator.command(verb, mission: id, reason: arguments.reason)
+        done.append(id)
+      } catch {
+        guard case .illegal(let transition) = error else { throw error }
+        refusals.append("\(id): \(transition)")
+      }
+    }
+    if !done.isEmpty || refusals.isEmpty { Verbs.report(word, missions: done, asJSON: output.json) }
+    guard refusals.isEmpty else {
+      let error = CtlError(
+        .precondition,
+        (["not all missions allow '\(word)' now:"] + refusals).joined(separator: "\n  ")
+      )
+      throw done.isEmpty ? error : error.told
+    }
+  }
+
+  private var word: String { Verbs.word(kind) }
 }
 
 /// What verbs report.
 enum Verbs {
+  /// A verb as it is typed.
+  static func word(_ kind: Mission.Event.Kind) -> String { kind.rawValue.lowercased() }
+
   static func report(_ verb: String, missions: [MissionID], asJSON: Bool) {
     if asJSON {
       Console.document(
