@@ -126,7 +126,7 @@ let package = Package(
     .executableTarget(
       name: "navigatord",
       dependencies: [
-        "DaemonKit", "LibPQ", "Navigator",
+        "DaemonKit", "FailoverCore", "FleetFile", "LibPQ", "Navigator",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),

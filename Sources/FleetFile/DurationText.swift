@@ -25,6 +25,18 @@ public enum DurationText {
     return sum <= .milliseconds(most) ? sum : nil
   }
 
+  /// Writes a duration so that ``parse(_:)`` reads it again; what is below a millisecond is left out.
+  public static func text(of duration: Duration) -> String {
+    let parts = duration.components
+    var rest = parts.seconds * 1_000 + parts.attoseconds / 1_000_000_000_000_000
+    var text = ""
+    for (unit, size) in units.sorted(by: { $0.value > $1.value }) where rest >= size {
+      text += "\(rest / size)\(unit)"
+      rest %= size
+    }
+    return text.isEmpty ? "0" : text
+  }
+
   /// What a reader is told when ``parse(_:)`` finds no duration.
   public static let hint = "write a duration like 250ms, 30s, 5m or 1h30m"
 
