@@ -36,14 +36,13 @@ enum FleetReader {
       deployments: try deployments(on: db).map { status in
         DeploymentState(
           deployment: status.deployment,
-          placement: status.placement == "PLACED"
-            ? Placement(
-              cluster: status.cluster,
-              generation: status.generation,
-              cordoned: status.cordoned != nil,
-              activeMission: status.activeMission
-            )
-            : nil
+          placement: Placement(
+            cluster: status.cluster,
+            generation: status.generation,
+            isInPlace: status.placement == "PLACED",
+            cordoned: status.cordoned != nil,
+            activeMission: status.activeMission
+          )
         )
       },
       openRequests: try requests.map { row in

@@ -95,10 +95,12 @@ enum FleetStore {
     guard let row = rows.first else {
       try db.execute(
         """
-        insert into navigator.deployments (name, workspace, deployment, cluster, placement)
-        values ($1, $2, $3, $4, 'PLACING')
+        insert into navigator.deployments (name, workspace, deployment, cluster, placement, placing_since)
+        values ($1, $2, $3, $4, 'PLACING', $5)
         """,
-        [name, deployment.workspace.rawValue, try Coding.json(deployment), placed.cluster.rawValue]
+        [
+          name, deployment.workspace.rawValue, try Coding.json(deployment), placed.cluster.rawValue, unit.now.postgres,
+        ]
       )
       let order = PlacementStore.order(deployment, on: placed.cluster, attempt: 1, generation: Generation(0))
       try ActionWriter.launch([order], at: unit.now, on: db)
@@ -119,16 +121,23 @@ enum FleetStore {
     if let reason = try row.decode("cordoned", as: String?.self) {
       return change(.differs(reason: "it is cordoned (\(reason)); 'failoverctl uncordon \(name)' allows changes"))
     }
-    let attempt = Int(try row.decode("placement_attempt", as: Int32.self)) + 1
+    let last = Int(try row.decode("placement_attempt", as: Int32.self))
+    let attempt = last + 1
+    // By a generation of its own, so that a late flight of the description before cannot overwrite this one.
+    let generation = Generation(try row.decode("generation", as: Int64.self)).next
     try db.execute(
       """
       update navigator.deployments
-      set deployment = $2, workspace = $3, placement = 'PLACING', placement_attempt = $4, placement_error = null
+      set deployment = $2, workspace = $3, placement = 'PLACING', placement_attempt = $4, placement_error = null,
+        placing_since = $5, generation = $6
       where name = $1
       """,
-      [name, try Coding.json(deployment), deployment.workspace.rawValue, Int64(attempt)]
+      [
+        name, try Coding.json(deployment), deployment.workspace.rawValue, Int64(attempt), unit.now.postgres,
+        generation.rawValue,
+      ]
     )
-    let generation = Generation(try row.decode("generation", as: Int64.self))
+    try PlacementStore.callOff([(deployment.name, last, cluster)], at: unit.now, on: db)
     let order = PlacementStore.order(deployment, on: cluster, attempt: attempt, generation: generation)
     try ActionWriter.launch([order], at: unit.now, on: db)
     return change(.changed)

@@ -54,7 +54,8 @@ enum Schema {
       cordoned text,
       placement text not null check (placement in ('PLACING', 'PLACED', 'FAILED')),
       placement_attempt integer not null default 1,
-      placement_error text
+      placement_error text,
+      placing_since timestamptz
     );
     create index deployments_cluster on navigator.deployments (cluster);
     """

@@ -16,12 +16,12 @@ struct SkipReasonTests {
     (.missionActive(mission), "MISSION_ACTIVE", "request fo-1"),
     (.alreadyAtDestination("west"), "ALREADY_AT_DESTINATION", "runs on west"),
     (.notOnSource("east", runsOn: "north"), "NOT_ON_SOURCE", "whose source is north"),
-    (.notPlaced(), "NOT_PLACED", "no cluster"),
+    (.notPlaced("orders"), "NOT_PLACED", "--mode forced"),
     (.residency(workspace: "team", region: "eu", destination: "north", in: "us"), "RESIDENCY", "destination in eu"),
     (.workspaceUnknown("team"), "RESIDENCY", "workspace team is not in the fleet"),
     (.dependencyFailed("b"), "DEPENDENCY_FAILED", "after b"),
     (.dependencyNotInScope("b"), "DEPENDENCY_FAILED", "name b"),
-    (.changedSincePlan(expected: Generation(1), found: Generation(2)), "CHANGED_SINCE_PLAN", "generation 1"),
+    (.changedSincePlan("it was deleted"), "CHANGED_SINCE_PLAN", "deleted since the plan"),
   ]
 
   @Test(arguments: reasons)
