@@ -93,7 +93,8 @@ struct Retrofit: AsyncParsableCommand {
     let roles =
       database.roles
       + missing.map {
-        Database.RoleAssignment(cluster: $0, role: "\(database.name)_\($0.rawValue.replacing("-", with: "_"))")
+        // The name that a fleet file gives it which names none.
+        Database.RoleAssignment(cluster: $0, role: "\(old.name)_\($0)".replacing("-", with: "_"))
       }
     return Deployment(
       name: old.name,
