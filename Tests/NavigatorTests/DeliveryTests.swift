@@ -139,6 +139,24 @@ import Testing
     }
   }
 
+  @Test func aTasksNameThatTheStoreCannotHoldIsOnRecordAndStopsNothing() async throws {
+    let room = try await ControlRoom.make()
+    let gate = Switch()
+    let east = ScriptedPilot(try room.deck(ControlRoom.east)) { _, step in
+      step == .drain && !gate.isOn ? .runs(tasks: ["sleep\0001"]) : .done
+    }
+    let west = ScriptedPilot(try room.deck(ControlRoom.west))
+    try await room.running(pilots: [east, west]) {
+      try await room.settle(2)
+      let id = try await room.navigator.submit(ControlRoom.options()).id
+      try await eventually("it is on record") {
+        try await room.value("select count(*)::text from navigator.events where kind = 'eventPassed'") != "0"
+      }
+      gate.turn(on: true)
+      #expect(try await room.end(of: id).phase == .succeeded)
+    }
+  }
+
   @Test func aPilotThatDiesInMidFlightIsReplacedAndNoStepIsTakenTwice() async throws {
     var settings = FlightdeckSettings()
     settings.lease = .milliseconds(1_500)
