@@ -260,8 +260,8 @@ import Testing
     let tasks = await #expect(throws: StepError.self) { try await driver.runningTasks(context) }
     #expect(tasks?.code == .transient)
     #expect(tasks?.message.contains("\(child)") == true)
-    let drain = await #expect(throws: StepError.self) { try await driver.drain(context) }
-    #expect(drain?.code == .transient)
+    // There is nobody to ask; the drain goes on and waits for them.
+    try await driver.drain(context)
     kill(child, SIGKILL)
     try await eventually { cluster.processes().isEmpty }
     #expect(try await driver.runningTasks(context) == [])

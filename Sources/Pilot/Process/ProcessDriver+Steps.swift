@@ -108,7 +108,9 @@ extension ProcessDriver {
       entry.record.isDraining = true
       try await save(entry)
       for process in context.deployment.processes {
-        guard let command = process.drain, let pid = try await living(process.name, of: entry.name) else { continue }
+        guard let command = process.drain, let pid = try await look(at: process.name, of: entry.name).pid else {
+          continue
+        }
         try context.check()
         try await succeed(command, "drain", of: process, entry.record, pid: pid)
       }
@@ -116,13 +118,15 @@ extension ProcessDriver {
   }
 
   /// What each running process's command prints, one task a line.
+  ///
+  /// It throws `TRANSIENT` while a process that drains has died and those that it started still run: their tasks cannot be told.
   public func runningTasks(_ context: DriverContext) async throws(StepError) -> [String] {
     let record = try await enter(context).record
     var tasks: [String] = []
-    for process in context.deployment.processes {
-      guard let command = process.runningTasks else { continue }
+    for process in context.deployment.processes where process.runningTasks != nil || process.drain != nil {
       // The tasks of a dead process have ended with it.
       guard let pid = try await living(process.name, of: context.deployment.name) else { continue }
+      guard let command = process.runningTasks else { continue }
       let output = try await succeed(
         command,
         "runningTasks",
