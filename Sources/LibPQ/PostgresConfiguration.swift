@@ -97,6 +97,13 @@ public struct PostgresConfiguration: Hashable, Sendable {
     return copy
   }
 
+  /// The same user, credentials and database, but where and how another configuration connects.
+  public func with(endpointOf other: PostgresConfiguration) -> PostgresConfiguration {
+    var copy = other
+    for keyword in Self.credentials.union(["user", "dbname"]) { copy.options[keyword] = options[keyword] }
+    return copy
+  }
+
   /// The configuration as a URL that libpq and others read.
   ///
   /// **It holds the password.**

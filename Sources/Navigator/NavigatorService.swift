@@ -269,6 +269,12 @@ public final class NavigatorService: Service {
           return false
         }
       }
+      group.addTask {
+        await self.loop("history of \(link.cluster)", bell: Doorbell(), poll: self.settings.cleanupInterval) {
+          try await link.removeHistory(olderThan: self.settings.historyRetention)
+          return false
+        }
+      }
       group.addTask { await self.dispatch(dispatcher, bell: deliveries) }
       group.addTask {
         // Ends all loops of this registration when another one has taken its place.

@@ -74,7 +74,16 @@ enum PilotDaemon {
       flightdeck: flightdeck,
       driver: driver,
       fencer: PostgresFencer(secrets: secrets, logger: logger),
-      facts: { await facts(failoverEnabled, storeName, secrets, logger) },
+      facts: {
+        await .observed(
+          failoverEnabled: failoverEnabled,
+          store: secrets,
+          storeName: storeName,
+          driver: "process",
+          version: version
+        )
+      },
+      supervision: .elsewhere,
       settings: pilotSettings,
       logger: logger
     )
@@ -87,7 +96,11 @@ enum PilotDaemon {
     }
     let group = ServiceGroup(
       configuration: ServiceGroupConfiguration(
-        services: [.init(service: pool), .init(service: PreparedService(preparation, service))],
+        services: [
+          // The workloads do not wait for the Flightdeck.
+          .init(service: SupervisionService(driver)),
+          .init(service: pool), .init(service: PreparedService(preparation, service)),
+        ],
         gracefulShutdownSignals: [.sigterm, .sigint],
         logger: logger
       )
@@ -101,30 +114,6 @@ enum PilotDaemon {
     var logger = try configuration.logger(label: "pilotd")
     logger[metadataKey: "cluster"] = "\(cluster)"
     return logger
-  }
-
-  /// What this Pilot reports of its cluster; asked anew for each report.
-  private static func facts(
-    _ failoverEnabled: Bool,
-    _ storeName: String,
-    _ secrets: FileSecretStore,
-    _ logger: Logger
-  ) async -> PlaneFacts {
-    var isUsable = true
-    do {
-      try await secrets.check()
-    } catch {
-      isUsable = false
-      logger.error("the secret store cannot be used", metadata: ["error": "\(error)"])
-    }
-    return PlaneFacts(
-      failoverEnabled: failoverEnabled,
-      dataMode: .external,
-      externalSecretsEnabled: true,
-      secretStore: SecretStoreFacts(name: storeName, valid: true, authenticated: isUsable),
-      driver: "process",
-      version: version
-    )
   }
 
   private static func openSecrets(_ folder: String, _ logger: Logger) async throws -> FileSecretStore {
@@ -148,11 +137,13 @@ enum PilotDaemon {
   /// The version that a Pilot reports of itself.
   private static let version = "0.1.0"
 
-  /// A name of this process: its host's name as far as a name may hold it, and its number.
+  /// A name of this process: its host's name as far as a name may hold it, its number, and chance, for two containers of a host may
+  /// have both in common.
   private static var standardPilotID: String {
     let host = ProcessInfo.processInfo.hostName.lowercased()
       .map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "-" }
     let name = String(host).split(separator: "-").joined(separator: "-").prefix(40)
-    return "\(name.isEmpty ? "pilot" : name)-\(ProcessInfo.processInfo.processIdentifier)"
+    let chance = String(UInt32.random(in: 0x1000_0000 ... .max), radix: 16)
+    return "\(name.isEmpty ? "pilot" : name)-\(ProcessInfo.processInfo.processIdentifier)-\(chance)"
   }
 }

@@ -197,6 +197,7 @@ import Testing
     #expect(try code(.superseded(by: Generation(8)), in: machines[2]) == .staleGeneration)
     #expect(try code(.superseded(by: Generation(8)), in: machines[6]) == .staleGeneration)
     #expect(try code(.tested(old: .unknown(reason: "silence")), in: machines[5]) == .fenceFailed)
+    #expect(try code(.tested(old: .refused(sqlState: "28P01")), in: machines[5]) == .secretMismatch)
     #expect(try code(.probed(old: .accepted, new: .accepted), in: machines[7]) == .fenceFailed)
     #expect(try code(.probed(old: refused, new: .refused(sqlState: "28P01")), in: machines[7]) == .secretMismatch)
     #expect(try code(.probed(old: refused, new: .refused(sqlState: "42501")), in: machines[7]) == .fenceFailed)

@@ -16,6 +16,22 @@ import Testing
     try await test.deck.complete(order.id, epoch: flight.epoch)
   }
 
+  // MARK: Epochs
+
+  @Test func `Epochs of a replaced Flightdeck are above those of the one before`() async throws {
+    let test = try await TestDeck.make()
+    let pilot = try await test.deck.register(pilot: "pilot-1")
+    let before = try await test.claimed(.test("orders", attempt: 1), by: pilot).epoch
+    // As a backup of long ago would have it.
+    try await test.sql("select setval('dp_tokens', 1)")
+    try await test.deck.migrate()
+    let after = try await test.claimed(.test("orders", attempt: 2), by: pilot).epoch
+    #expect(after > before)
+    let replaced = try await TestDeck.make()
+    let another = try await replaced.deck.register(pilot: "pilot-1")
+    #expect(try await replaced.claimed(.test("orders", attempt: 1), by: another).epoch > after)
+  }
+
   // MARK: History
 
   @Test func `History goes by age, and each deployment keeps its newest flight`() async throws {

@@ -139,6 +139,45 @@ import Testing
     }
   }
 
+  @Test func theClustersHistoryIsRemovedToo() async throws {
+    let room = try await ControlRoom.make {
+      $0.cleanupInterval = .milliseconds(200)
+      $0.historyRetention = .milliseconds(500)
+    }
+    let west = ScriptedPilot(try room.deck(ControlRoom.west))
+    let east = ScriptedPilot(try room.deck(ControlRoom.east))
+    try await room.running(pilots: [east, west]) {
+      try await room.settle(2)
+      let connection = try await room.connection(to: ControlRoom.east)
+      try await eventually("only what is still to be read is left") {
+        let rows = try await connection.query(
+          "select (select count(*) from flightdeck.dp_event_order), last_sequence from flightdeck.dp_plane"
+        )
+        let row = try #require(rows.first)
+        return try row.decode(0, as: Int.self) <= 1 && row.decode(1, as: Int.self) > 1
+      }
+      await connection.close()
+    }
+  }
+
+  @Test func aTasksNameThatTheStoreCannotHoldIsOnRecordAndStopsNothing() async throws {
+    let room = try await ControlRoom.make()
+    let gate = Switch()
+    let east = ScriptedPilot(try room.deck(ControlRoom.east)) { _, step in
+      step == .drain && !gate.isOn ? .runs(tasks: ["sleep\0001"]) : .done
+    }
+    let west = ScriptedPilot(try room.deck(ControlRoom.west))
+    try await room.running(pilots: [east, west]) {
+      try await room.settle(2)
+      let id = try await room.navigator.submit(ControlRoom.options()).id
+      try await eventually("it is on record") {
+        try await room.value("select count(*)::text from navigator.events where kind = 'eventPassed'") != "0"
+      }
+      gate.turn(on: true)
+      #expect(try await room.end(of: id).phase == .succeeded)
+    }
+  }
+
   @Test func aPilotThatDiesInMidFlightIsReplacedAndNoStepIsTakenTwice() async throws {
     var settings = FlightdeckSettings()
     settings.lease = .milliseconds(1_500)

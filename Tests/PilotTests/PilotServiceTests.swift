@@ -96,6 +96,90 @@ final class RecordingDriver: PlaneDriver {
     try #require(try await plane.flightdeck.status(of: [order.id]).first)
   }
 
+  @Test func aSupersededPilotStopsItsStepsAtOnce() async throws {
+    let plane = try await plane(lease: .seconds(60))
+    let journal = Shared<[String]>([])
+    let order = try order()
+    _ = try await plane.flightdeck.enqueue([order])
+    var settings = Plane.settings
+    settings.heartbeat = .milliseconds(100)
+    settings.shutdownGrace = .seconds(60)
+    let driver = RecordingDriver("first", journal: journal, heldUp: .checkImage)
+    let first = try plane.pilot("same", driver: driver, settings: settings)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { await first.run() }
+      try await eventually { journal.value.contains("first:checkImage") }
+      // Another one of its name. The first one's step is cut off long before any grace, and its flight taken over.
+      _ = try await plane.flightdeck.register(pilot: "same")
+      try await eventually { journal.value.filter { $0 == "first:checkImage" }.count == 2 }
+      driver.heldUp.change { $0 = nil }
+      try await plane.wait(for: .succeeded, of: order.id)
+      group.cancelAll()
+    }
+    #expect(journal.value.filter { $0 == "first:checkImage done" }.count == 1)
+  }
+
+  @Test func aReportThatTheFlightdeckRefusesEndsTheSessionAndNotTheSlot() async throws {
+    let plane = try await plane()
+    let journal = Shared<[String]>([])
+    let order = try order()
+    _ = try await plane.flightdeck.enqueue([order])
+    try await plane.pool.withConnection { db in
+      try db.script("alter table flightdeck.dp_states add constraint refused check (failure_message is null)")
+    }
+    let driver = RecordingDriver("p", journal: journal, failing: .permanent("no"))
+    let pilot = try plane.pilot("pilot", driver: driver)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { await pilot.run() }
+      // Flown again under another registration: it was not told for ever.
+      try await eventually { journal.value.count >= 2 }
+      try await plane.pool.withConnection { db in
+        try db.script("alter table flightdeck.dp_states drop constraint refused")
+      }
+      try await plane.wait(for: .failed, of: order.id)
+      group.cancelAll()
+    }
+  }
+
+  @Test func workloadsAreLookedAfterWithoutAFlightdeck() async throws {
+    let cluster = try await TestCluster()
+    let deployment = cluster.deployment("app", "exec sleep 1000")
+    try await cluster.place(deployment, with: cluster.driver())
+    let first = try #require(cluster.processes().first)
+    kill(first, SIGKILL)
+    try await eventually { cluster.processes().isEmpty }
+    let service = SupervisionService(try cluster.driver())
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await service.run() }
+      try await eventually { cluster.processes().count == 1 }
+      group.cancelAll()
+    }
+  }
+
+  @Test func aRevokedLeaseStaysOver() {
+    let lease = Lease(duration: .seconds(60), from: .now)
+    #expect(lease.holds)
+    lease.revoke()
+    lease.extend(from: .now)
+    #expect(!lease.holds)
+  }
+
+  @Test(.timeLimit(.minutes(1)))
+  func aNULInAFailureStopsNoSlotAndNoReports() async throws {
+    let plane = try await plane()
+    let journal = Shared<[String]>([])
+    let order = try order()
+    _ = try await plane.flightdeck.enqueue([order])
+    let failing = RecordingDriver("p", journal: journal, failing: .permanent("it said \0 and \u{1B}[2J"))
+    let pilot = try plane.pilot("pilot", driver: failing)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { await pilot.run() }
+      try await plane.wait(for: .failed, of: order.id)
+      group.cancelAll()
+    }
+    #expect(try await status(plane, order).failure?.message == "it said \u{FFFD} and \u{FFFD}[2J")
+  }
+
   @Test func aKilledPilotsFlightIsTakenOverAtItsStep() async throws {
     let plane = try await plane(lease: .seconds(5))
     let journal = Shared<[String]>([])

@@ -188,18 +188,135 @@ import Testing
     #expect(try await db.holder()?.generation == Generation(1))
   }
 
-  @Test func aServerThatDoesNotAnswerIsNoRefusal() async throws {
-    let db = try await FencedDatabase.make("fence-silent")
+  @Test func anEndpointThatDiedWithItsClusterHoldsNothingUp() async throws {
+    let db = try await FencedDatabase.make("fence-gone")
     let url = try await db.url(of: "east")
     let nowhere = Secret(url.replacing("%2Fpg-failover", with: "%2Fnowhere-failover"))
     try #require(nowhere.value != url)
     try await db.secrets.write(nowhere, to: .database(of: db.deployment.name, on: "east"))
+    let receipt = try await db.fencer().fence(db.order(to: "west", generation: 2), authority: .unlimited)
+    #expect(receipt.grantedRole == "fence_gone_west")
+  }
+
+  @Test func aCredentialThatCannotBeTriedIsNoRefusal() async throws {
+    let db = try await FencedDatabase.make("fence-silent")
+    let west = Secret(try await db.url(of: "west"))
+    try await db.secrets.write(west, to: .database(of: db.deployment.name, on: "east"))
     let error = await #expect(throws: StepError.self) {
       try await db.fencer().fence(db.order(to: "west", generation: 2), authority: .unlimited)
     }
     #expect(error?.code == .fenceFailed)
     #expect(error?.message.contains("could not be seen") == true)
     #expect(try await db.accepts("west") == false, "nothing may be granted before the refusal was seen")
+  }
+
+  @Test func onlyTheMissingRightProvesARefusal() {
+    func weigh(_ state: String, _ mayLogIn: Bool) -> CredentialVerdict {
+      CredentialProbe.weigh(.refused(sqlState: state), mayLogIn: mayLogIn)
+    }
+    #expect(weigh("42501", true) == .refused(sqlState: "42501"))
+    #expect(weigh("28000", false) == .refused(sqlState: "28000"))
+    #expect(weigh("28P01", false) == .refused(sqlState: "28000"))
+    #expect(weigh("28P01", true) == .refused(sqlState: "28P01"), "the core takes it for a mismatch")
+    if case .unknown = weigh("28000", true) {} else { Issue.record("a rule about hosts proves nothing") }
+    #expect(CredentialProbe.weigh(.accepted, mayLogIn: false) == .accepted)
+  }
+
+  @Test func theRoleThatHoldsTheDatabaseIsShutOutWhateverTheDescriptionSays() async throws {
+    let db = try await FencedDatabase.make("fence-changed")
+    let former = try await db.connect("east")
+    let formerURL = try await db.url(of: "east")
+    // Somebody gave east another role behind our back.
+    try await FencedDatabase.asSuperuser("create role fence_changed_new nologin password 'x' in role fence_changed_app")
+    try await db.secrets.write(
+      Secret(try await SharedServer.get().url(database: "fence_changed", user: "fence_changed_new", password: "x")),
+      to: .database(of: db.deployment.name, on: "east")
+    )
+    let changed = try Self.giving("fence_changed_new", to: db)
+    let order = try FenceOrder(deployment: changed, from: "east", to: "west", generation: Generation(2))
+    // Cut off after the revoke: the next fence no longer finds the former role as the holder.
+    struct Cut: Error {}
+    var fencer = db.fencer()
+    fencer.afterAction = { action in if case .revoke = action { throw Cut() } }
+    await #expect(throws: StepError.self) { try await fencer.fence(order, authority: .unlimited) }
+    #expect(await former.isOpenOnServer() == true)
+    let next = try FenceOrder(deployment: changed, from: "east", to: "west", generation: Generation(3))
+    let receipt = try await db.fencer().fence(next, authority: .unlimited)
+    #expect(receipt.sessionsTerminated == 1)
+    #expect(await former.isOpenOnServer() == false)
+    let again = await outcome { try await PostgresConnection.connect(PostgresConfiguration(formerURL)) }
+    #expect(throws: PostgresError.self) { try again.get() }
+    #expect(try await db.accepts("west") == true)
+  }
+
+  @Test func aStrayCredentialOfTheWorkloadIsShutOutAndAWatcherIsNot() async throws {
+    let db = try await FencedDatabase.make("fence-stray")
+    let server = try await SharedServer.get()
+    try await FencedDatabase.asSuperuser(
+      """
+      create role fence_stray_old login password 'x' in role fence_stray_app;
+      create role fence_stray_watch login password 'x';
+      grant connect on database fence_stray to fence_stray_old, fence_stray_watch
+      """
+    )
+    @Sendable func session(_ role: String) async throws -> PostgresConnection {
+      try await PostgresConnection.connect(
+        PostgresConfiguration(server.url(database: "fence_stray", user: role, password: "x"))
+      )
+    }
+    let (old, watch) = (try await session("fence_stray_old"), try await session("fence_stray_watch"))
+    _ = try await db.fencer().fence(db.order(to: "west", generation: 2), authority: .unlimited)
+    #expect(await old.isOpenOnServer() == false)
+    let again = await outcome { try await session("fence_stray_old") }
+    #expect(throws: PostgresError.self) { try again.get() }
+    #expect(await watch.isOpenOnServer() == true)
+  }
+
+  @Test func aRoleThatAnotherClusterHoldsByIsNotGivenAway() async throws {
+    let db = try await FencedDatabase.make("fence-swapped")
+    let swapped = Deployment(
+      name: db.deployment.name,
+      workspace: "ws",
+      image: "test:1",
+      database: Database(
+        server: "main",
+        name: "fence_swapped",
+        roles: [
+          .init(cluster: "east", role: "fence_swapped_west"), .init(cluster: "west", role: "fence_swapped_east"),
+        ]
+      )
+    )
+    let order = try FenceOrder(deployment: swapped, from: "east", to: "west", generation: Generation(2))
+    let error = await #expect(throws: StepError.self) { try await db.fencer().fence(order, authority: .unlimited) }
+    #expect(error?.code == .permanent)
+    #expect(try await db.holder()?.generation == Generation(1))
+  }
+
+  @Test func anotherDeploymentsDatabaseIsNotTaken() async throws {
+    let db = try await FencedDatabase.make("fence-foreign")
+    let thief = Deployment(name: "thief", workspace: "ws", image: "test:1", database: db.deployment.database)
+    let order = try FenceOrder(deployment: thief, from: "east", to: "west", generation: Generation(9))
+    let error = await #expect(throws: StepError.self) { try await db.fencer().fence(order, authority: .unlimited) }
+    #expect(error?.code == .permanent)
+    #expect(error?.message.contains("fence-foreign") == true)
+    #expect(try await db.accepts("east") == true)
+    #expect(try await db.holder()?.generation == Generation(1))
+  }
+
+  /// The deployment with another role for east.
+  static func giving(_ role: String, to db: FencedDatabase) throws -> Deployment {
+    let database = try db.database
+    return Deployment(
+      name: db.deployment.name,
+      workspace: "ws",
+      image: "test:1",
+      database: Database(
+        server: database.server,
+        name: database.name,
+        ownership: database.ownership,
+        roles: [.init(cluster: "east", role: role), .init(cluster: "west", role: database.name + "_west")]
+      )
+    )
   }
 
   @Test func aCallerWhoseLeaseIsOverChangesNothing() async throws {

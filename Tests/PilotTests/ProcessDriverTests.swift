@@ -198,6 +198,24 @@ import Testing
     #expect((noisy?.message.utf8.count ?? 0) < 4_096)
   }
 
+  @Test func aProcessWithoutAReadableRecordDoesNotKeepTheOthersDown() async throws {
+    let cluster = try await TestCluster()
+    let single = cluster.deployment("app", "exec sleep 1000")
+    let first = try #require(single.processes.first)
+    let second = ProcessSpec(name: "second", command: first.command, environment: first.environment)
+    let deployment = Deployment(name: "app", workspace: "ws", image: "app:1", processes: [first, second])
+    let driver = try cluster.driver()
+    try await cluster.place(deployment, with: driver)
+    let control = cluster.directory + "/control/app"
+    try Files.write("no JSON".utf8, to: control + "/main.json")
+    let record = try #require(try JSONFile.read(ProcessRecord.self, from: control + "/second.json"))
+    kill(record.identity.pid, SIGKILL)
+    var supervisor = Supervisor(policy: cluster.options.restartBackoff, stableAfter: cluster.options.stableAfter)
+    try await eventually { cluster.processes().count == 1 }
+    try await driver.superviseOnce(&supervisor)
+    #expect(cluster.processes().count == 2)
+  }
+
   @Test func aCommandsFailureShowsItsLastLinesWithoutSecrets() async throws {
     let cluster = try await TestCluster()
     try await cluster.secrets.write(Secret("hunter22"), to: SecretPath("deployments/app/KEY"))
@@ -211,6 +229,74 @@ import Testing
     try await cluster.place(deployment, with: driver)
     let error = await #expect(throws: StepError.self) { try await driver.drain(cluster.context(deployment)) }
     #expect(error?.message == "drain of process main: exit status 3: no way with ***")
+  }
+
+  @Test func aSecretAcrossTheCutOfTheLastLinesDoesNotShow() {
+    let redaction = Redaction(["KEY": Secret("s3cret-value")])
+    let text = Array("abc s3cret-value\0".utf8) + [UInt8](repeating: UInt8(ascii: "x"), count: 10)
+    for limit in 10...text.count {
+      let shown = redaction.tail(of: text, limit: limit)
+      #expect(!shown.contains("value") && !shown.contains("e\0") && !shown.utf8.contains(0), "\(limit): \(shown)")
+      #expect(shown.hasSuffix("xxxxxxxxxx"))
+    }
+  }
+
+  @Test func tasksOfOrphansAreNotTakenForEnded() async throws {
+    let cluster = try await TestCluster()
+    let deployment = cluster.deployment(
+      "app",
+      "sleep 1000 & echo $! > child; wait",
+      drain: "true",
+      runningTasks: "true"
+    )
+    let driver = try cluster.driver()
+    try await cluster.place(deployment, with: driver)
+    try await eventually { cluster.file("app/child")?.hasSuffix("\n") == true }
+    let child = try #require(cluster.file("app/child").flatMap { Int32($0.dropLast()) })
+    let master = try #require(cluster.processes().first { $0 != child })
+    kill(master, SIGKILL)
+    try await eventually { cluster.processes() == [child] }
+    let context = cluster.context(deployment)
+    let tasks = await #expect(throws: StepError.self) { try await driver.runningTasks(context) }
+    #expect(tasks?.code == .transient)
+    #expect(tasks?.message.contains("\(child)") == true)
+    // There is nobody to ask; the drain goes on and waits for them.
+    try await driver.drain(context)
+    kill(child, SIGKILL)
+    try await eventually { cluster.processes().isEmpty }
+    #expect(try await driver.runningTasks(context) == [])
+  }
+
+  @Test func whoOnlyLooksAtALockIsNotSignalled() async throws {
+    let cluster = try await TestCluster()
+    let deployment = cluster.deployment("app", "exec sleep 1000")
+    let driver = try cluster.driver()
+    try await cluster.place(deployment, with: driver)
+    // It has the lock's file open, as another Pilot that looks at it, and leads a session of its own.
+    let bystander = Program(
+      words: ["/bin/sh", "-c", #"exec 8<>"$0"; exec sleep 1000"#, cluster.directory + "/control/app/main.lock"],
+      environment: ["TEST_CLUSTER": cluster.scratch.path],
+      folder: "/"
+    )
+    let pid = try bystander.spawn(output: STDOUT_FILENO, errors: STDERR_FILENO)
+    defer {
+      kill(pid, SIGKILL)
+      waitpid(pid, nil, 0)
+    }
+    try await eventually { try Files.status("/proc/\(pid)/fd/8") != nil }
+    try await driver.delete(cluster.context(deployment))
+    #expect(ProcessTable.status(of: pid)?.isRunning == true)
+    #expect(cluster.processes() == [pid])
+  }
+
+  @Test func aHealthCommandLeavesNobodyBehind() async throws {
+    let cluster = try await TestCluster()
+    let deployment = cluster.deployment("app", "exec sleep 1000", health: "sleep 1000 & exit 0")
+    let driver = try cluster.driver()
+    try await cluster.place(deployment, with: driver)
+    let running = cluster.processes()
+    #expect(try await driver.verify(cluster.context(deployment)).allSatisfy(\.passed))
+    try await eventually { cluster.processes() == running }
   }
 
   @Test func verifiesOnlyWhatHasAHealthCommand() async throws {

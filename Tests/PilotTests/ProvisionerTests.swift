@@ -33,7 +33,13 @@ import Testing
     #expect(try await db.accepts("west") == false)
     #expect(
       try await db.holder()
-        == DatabaseHolder(deployment: "prov-once", generation: Generation(1), role: "prov_once_east", isGranted: true)
+        == DatabaseHolder(
+          deployment: "prov-once",
+          generation: Generation(1),
+          role: "prov_once_east",
+          cluster: "east",
+          isGranted: true
+        )
     )
   }
 
@@ -46,6 +52,48 @@ import Testing
     #expect(try await db.accepts("east") == false)
     #expect(try await db.accepts("west") == true)
     #expect(try await db.holder()?.generation == Generation(2))
+  }
+
+  @Test(arguments: [Database.Ownership.managed, .customer])
+  func theRoleThatHoldsADatabaseCannotBeChanged(_ ownership: Database.Ownership) async throws {
+    let db = try await FencedDatabase.make(ownership == .managed ? "prov-rotate-m" : "prov-rotate-c")
+    let database = try db.database
+    let changed = Deployment(
+      name: db.deployment.name,
+      workspace: "ws",
+      image: "test:1",
+      database: Database(
+        server: "main",
+        name: database.name,
+        ownership: ownership,
+        roles: [
+          .init(cluster: "east", role: database.name + "_new"), .init(cluster: "west", role: database.name + "_west"),
+        ]
+      )
+    )
+    // A URL that fits, so that the role alone is the problem.
+    try await db.secrets.write(
+      Secret(try await db.url(of: "east").replacing("_east", with: "_new")),
+      to: .database(of: db.deployment.name, on: "east")
+    )
+    let error = await #expect(throws: StepError.self) {
+      try await Provisioner(secrets: db.secrets, logger: quiet)
+        .provision(changed, active: "east", generation: Generation(1))
+    }
+    #expect(error?.code == .permanent)
+    #expect(error?.message.contains("\(database.name)_east holds database") == true, "\(String(describing: error))")
+  }
+
+  @Test func aURLOfSomebodyElseIsRefusedBeforeAnythingIsMade() async throws {
+    let db = try await FencedDatabase.make("prov-foreign-url")
+    let west = Secret(try await db.url(of: "west"))
+    try await db.secrets.write(west, to: .database(of: db.deployment.name, on: "east"))
+    let error = await #expect(throws: StepError.self) {
+      try await Provisioner(secrets: db.secrets, logger: quiet)
+        .provision(db.deployment, active: "east", generation: Generation(1))
+    }
+    #expect(error?.code == .permanent)
+    #expect(error?.message.contains("not for prov_foreign_url_east") == true)
   }
 
   @Test func whatOneClusterCreatesIsFullyTheOthers() async throws {

@@ -153,6 +153,12 @@ extension DatabaseFence {
   /// Only a refusal by the server proves that the old credential is shut out.
   private func problem(withOld verdict: CredentialVerdict) -> FlightFailure? {
     switch verdict {
+    case .refused("28P01"):
+      FlightFailure(
+        code: .secretMismatch,
+        message: "whether \(order.oldRole) is shut out could not be seen: the server does not know the password that "
+          + "the secret store holds for cluster \(order.from); store the right one, or set the role to NOLOGIN"
+      )
     case .refused: nil
     case .accepted:
       FlightFailure(

@@ -118,11 +118,12 @@ public struct DatabaseFence: StateMachine {
   public enum Action: Hashable, Codable, Sendable {
     /// Read what the endpoint leads to.
     case readEndpoint
-    /// In ONE transaction: compare and set the generation, and take the right to connect from these roles.
+    /// In ONE transaction: compare and set the generation, and take the right to connect from these roles, from the role that held
+    /// the database up to now, and from whoever else could connect and work there as the deployment does.
     case revoke(roles: [String])
-    /// End the sessions of these roles in the database, after waiting this long.
+    /// End the sessions of these roles in the database, and of all others that the revoke shut out, after waiting this long.
     case terminateSessions(roles: [String], after: Duration)
-    /// Read who is entering the database, then count the sessions of these roles in it.
+    /// Read who is entering the database, then count the sessions in it of these roles, and of all others that the revoke shut out.
     case countSessions(roles: [String])
     /// Try the old credential on a connection of its own.
     case testOldCredential

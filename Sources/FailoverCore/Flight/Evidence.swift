@@ -31,14 +31,14 @@ public struct Check: Hashable, Codable, Sendable {
   public let name: String
   /// Whether it passed.
   public let passed: Bool
-  /// What was seen, without secrets.
+  /// What was seen, without secrets and control characters.
   public let detail: String
 
   /// Makes a check's result.
   public init(name: String, passed: Bool, detail: String) {
-    self.name = name
+    self.name = name.printable
     self.passed = passed
-    self.detail = detail
+    self.detail = detail.printable
   }
 }
 

@@ -102,7 +102,7 @@ public struct FlightFailure: Hashable, Codable, Sendable {
   public let code: FailureCode
   /// The step that failed, or nil if it was none.
   public let step: StepKind?
-  /// What happened and what to do, in a sentence, without secrets; cut to ``messageLimit`` characters.
+  /// What happened and what to do, in a sentence, without secrets and control characters; cut to ``messageLimit`` characters.
   public let message: String
 
   /// The longest message that is kept, in characters: enough for an error with its hint, and small enough for a table.
@@ -112,7 +112,7 @@ public struct FlightFailure: Hashable, Codable, Sendable {
   public init(code: FailureCode, step: StepKind? = nil, message: String) {
     self.code = code
     self.step = step
-    self.message = String(message.prefix(Self.messageLimit))
+    self.message = String(message.prefix(Self.messageLimit)).printable
   }
 
   /// The failure of a flight whose tries are used up.

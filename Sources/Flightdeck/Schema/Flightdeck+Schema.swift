@@ -6,7 +6,10 @@ internal import LibPQ
 extension Flightdeck {
   /// Brings the schema up to date.
   ///
-  /// Any number of processes may call it at once. It needs a role that may create the schema, or that owns it.
+  /// Any number of processes may call it at once. It also lifts the lease epochs above all that an earlier database of the cluster can
+  /// have given: what drives the workloads remembers those, also when the database was restored from a backup or made anew.
+  ///
+  /// It needs a role that may create the schema, or that owns it.
   ///
   /// - Throws: `.conflict` if the schema holds the flights of another cluster; `.database` with the kind `.migration` if it
   ///   is newer than this program.
@@ -22,6 +25,16 @@ extension Flightdeck {
           Self.migrations(settings)
         )
         try migrations.migrate(on: connection)
+        // Microseconds since 1970: no Flightdeck claims a flight each microsecond. The margin is more than can be claimed between the
+        // look and the setting, so that no number is given twice when the clock was set back.
+        _ = try connection.query(
+          """
+          select setval('\(identifier: settings.schema).dp_tokens', clock.now)
+          from \(identifier: settings.schema).dp_tokens,
+            (select (extract(epoch from clock_timestamp()) * 1000000)::bigint as now) clock
+          where last_value < clock.now - 1000000
+          """
+        )
         let rows = try connection.query(
           """
           with added as (

@@ -44,6 +44,11 @@ public struct DirectPlaneLink: PlaneLink {
     for await _ in flightdeck.wakeups(on: .events) { ring() }
   }
 
+  /// Removes old flights and events; see ``PlaneLink/removeHistory(olderThan:)``.
+  public func removeHistory(olderThan age: Duration) async throws {
+    _ = try await flightdeck.removeHistory(olderThan: age)
+  }
+
   /// Closes the pool that the link owns; see ``PlaneLink/shutdown()``.
   public func shutdown() async { await pool?.shutdown() }
 }

@@ -37,11 +37,17 @@ public protocol PlaneLink: Sendable {
   /// Calls `ring` whenever the cluster may have something to tell, until the task is cancelled. It may ring for nothing.
   func watch(_ ring: @Sendable () -> Void) async
 
+  /// Removes what ended, and was read, longer ago than an age. May be called again after any failure.
+  func removeHistory(olderThan age: Duration) async throws
+
   /// Gives back what the link holds; called once, when the control plane is done with it. Calls that come later may fail.
   func shutdown() async
 }
 
 extension PlaneLink {
+  /// Does nothing: for clusters that clean up by themselves.
+  public func removeHistory(olderThan age: Duration) async throws {}
+
   /// Does nothing: for links that hold nothing of their own.
   public func shutdown() async {}
 }

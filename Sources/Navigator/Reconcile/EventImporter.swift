@@ -46,7 +46,7 @@ struct EventImporter {
     guard !events.isEmpty else { return false }
     do {
       try await apply(events, at: place)
-    } catch let error as NavigatorError where error.postgresError == nil {
+    } catch let error as NavigatorError where error.isAboutContent {
       try await applyOneByOne(events, at: place)
     }
     return events.count == settings.eventBatch
@@ -119,7 +119,7 @@ struct EventImporter {
       let mark = Self.mark(of: event)
       do {
         try await apply([event], at: place)
-      } catch let error as NavigatorError where error.postgresError == nil {
+      } catch let error as NavigatorError where error.isAboutContent {
         try await pass(event.sequence, mark: mark, from: place, because: "\(event.flight): \(error)")
       }
       place = Place(cursor: event.sequence, mark: mark)
@@ -138,7 +138,7 @@ struct EventImporter {
       let line = try HistoryRow.plane(
         cluster,
         kind: "eventPassed",
-        detail: ["sequence": "\(sequence)", "reason": reason]
+        detail: ["sequence": "\(sequence)", "reason": reason.printable]
       )
       try History.append([line], at: unit.now, on: db)
     }
@@ -164,4 +164,16 @@ private func isUnreadable(_ error: any Error) -> Bool {
   if case FlightdeckError.corrupt? = error as? FlightdeckError { return true }
   if case NavigatorError.corrupt? = error as? NavigatorError { return true }
   return false
+}
+
+extension NavigatorError {
+  /// Whether the content that was to be applied is the problem, so that no other try will go better.
+  ///
+  /// That is everything but PostgreSQL's trouble, and of that the data exceptions, broken constraints of the values' form and
+  /// exceeded limits: SQLSTATE classes 22, 23 and 54.
+  fileprivate var isAboutContent: Bool {
+    guard let error = postgresError else { return true }
+    guard case .server(let state) = error.kind else { return error.kind == .misuse }
+    return ["22", "23", "54"].contains { state.rawValue.hasPrefix($0) }
+  }
 }

@@ -16,28 +16,66 @@ struct CredentialProbe {
     .invalidAuthorizationSpecification, .invalidPassword, .insufficientPrivilege,
   ]
 
+  /// A cluster's credential, as the secret store has it.
+  enum Credential {
+    case found(PostgresConfiguration)
+    case unusable(reason: String)
+  }
+
+  func credential(
+    deployment: DeploymentName,
+    cluster: ClusterName,
+    role: String,
+    database: String
+  ) async -> Credential {
+    let configuration: PostgresConfiguration
+    do {
+      let path = try SecretPath.database(of: deployment, on: cluster)
+      configuration = try PostgresConfiguration(try await secrets.require(path).value)
+    } catch {
+      return .unusable(reason: "\(error)")
+    }
+    // A credential of somebody else would prove something about somebody else.
+    guard configuration.user == role, configuration.database == database else {
+      return .unusable(
+        reason:
+          "the secret store's credential of cluster \(cluster) is for \(configuration.user ?? "nobody") on database "
+          + "\(configuration.database ?? "none"), not for \(role) on \(database)"
+      )
+    }
+    return .found(configuration)
+  }
+
   func verdict(
     deployment: DeploymentName,
     cluster: ClusterName,
     role: String,
     database: String
   ) async -> CredentialVerdict {
-    let configuration: PostgresConfiguration
-    do {
-      let path = try SecretPath.database(of: deployment, on: cluster)
-      configuration = try PostgresConfiguration(try await secrets.require(path).value)
-    } catch {
-      return .unknown(reason: "\(error)")
+    switch await credential(deployment: deployment, cluster: cluster, role: role, database: database) {
+    case .found(let configuration): await verdict(configuration)
+    case .unusable(let reason): .unknown(reason: reason)
     }
-    // A credential of somebody else would prove something about somebody else.
-    guard configuration.user == role, configuration.database == database else {
+  }
+
+  /// What a verdict proves about a credential that must be shut out.
+  ///
+  /// Only the missing right to connect, or to log in, is a proof: a wrong password, or a rule about hosts, stops us here and perhaps
+  /// nobody elsewhere.
+  ///
+  /// - Parameter mayLogIn: Whether the server's catalog knows the role, with LOGIN.
+  static func weigh(_ verdict: CredentialVerdict, mayLogIn: Bool) -> CredentialVerdict {
+    guard case .refused(let state) = verdict else { return verdict }
+    switch SQLState(rawValue: state) {
+    case .invalidPassword:
+      return mayLogIn ? verdict : .refused(sqlState: SQLState.invalidAuthorizationSpecification.rawValue)
+    case .invalidAuthorizationSpecification where mayLogIn:
       return .unknown(
-        reason:
-          "the secret store's credential of cluster \(cluster) is for \(configuration.user ?? "nobody") on database "
-          + "\(configuration.database ?? "none"), not for \(role) on \(database)"
+        reason: "the server refuses it from here by a rule about hosts (pg_hba.conf), or by its way of signing in; "
+          + "let this host try, or set the role to NOLOGIN"
       )
+    default: return verdict
     }
-    return await verdict(configuration)
   }
 
   func verdict(_ configuration: PostgresConfiguration) async -> CredentialVerdict {

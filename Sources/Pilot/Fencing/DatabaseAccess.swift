@@ -12,8 +12,13 @@ struct DatabaseAccess {
 
   /// Takes the right to connect from the roles, and from everybody.
   ///
+  /// - Parameter strays: Those of the roles that are not ours to set to NOLOGIN.
   /// - Throws: `FENCE_FAILED` if one of them could still connect in another way; the transaction must not be committed then.
-  func shutOut(_ roles: [String], on connection: isolated PostgresConnection) throws(FenceProblem) {
+  func shutOut(
+    _ roles: [String],
+    strays: [String],
+    on connection: isolated PostgresConnection
+  ) throws(FenceProblem) {
     let present = try existing(roles, on: connection)
     do throws(PostgresError) {
       try asOwner(connection) { connection throws(PostgresError) in
@@ -23,7 +28,9 @@ struct DatabaseAccess {
         }
       }
       if database.ownership == .managed {
-        for role in present { try connection.execute("alter role \(identifier: role) nologin") }
+        for role in present where !strays.contains(role) {
+          try connection.execute("alter role \(identifier: role) nologin")
+        }
       }
     } catch { throw .postgres(error) }
     for role in present where try canConnect(role, on: connection) {
@@ -53,6 +60,29 @@ struct DatabaseAccess {
           + "grant; see what `apply` says is missing"
       )
     }
+  }
+
+  /// Login roles that could connect and work as the deployment does, but are not known to be of any cluster; sorted.
+  ///
+  /// A credential that was replaced, or that somebody made by hand. Superusers and those who may become the owner are beyond any
+  /// fence; they are the server's administrators. Roles that are not in the group, such as one that watches the server, are none of
+  /// our business.
+  func strays(but known: [String], on connection: isolated PostgresConnection) throws(FenceProblem) -> [String] {
+    do throws(PostgresError) {
+      let rows = try connection.query(
+        """
+        select r.rolname::text from pg_roles r, pg_database d, pg_roles app
+        where d.datname::text = $1 and app.rolname::text = $2 and r.rolname::text <> all($3)
+          and r.rolcanlogin and not r.rolsuper and has_database_privilege(r.oid, d.oid, 'connect')
+          and pg_has_role(r.oid, app.oid, 'member') and not pg_has_role(r.oid, d.datdba, 'member')
+        order by 1
+        """,
+        [database.name, database.appRole, known]
+      )
+      var strays: [String] = []
+      for row in rows { strays.append(try row.decode(0, as: String.self)) }
+      return strays
+    } catch { throw .postgres(error) }
   }
 
   /// Those of the roles that could connect, in their order.

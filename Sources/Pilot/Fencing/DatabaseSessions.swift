@@ -3,7 +3,8 @@
 internal import FailoverCore
 internal import LibPQ
 
-/// The sessions of login roles in one database, also those that are just about to become sessions.
+/// The sessions of login roles in one database, also those that are just about to become sessions, and those whose role was dropped
+/// while they were inside.
 struct DatabaseSessions {
   let database: String
   let roles: [String]
@@ -16,7 +17,15 @@ struct DatabaseSessions {
   /// A role's sessions may be ended by the role itself, so we become that role where we are a member of it (a customer's
   /// connection-terminator role gives us exactly this), and try as ourselves otherwise.
   func terminate(on connection: isolated PostgresConnection) throws(PostgresError) -> Int {
-    var terminated = 0
+    // Of a role that is gone.
+    let rows = try connection.query(
+      """
+      select count(*) filter (where pg_terminate_backend(pid))
+      from pg_stat_activity where datname = $1 and usesysid is not null and usename is null
+      """,
+      [database]
+    )
+    var terminated = try rows.first?.decode(0, as: Int.self) ?? 0
     for role in roles {
       terminated += try connection.transaction { connection throws(PostgresError) in
         if try mayBecome(role, connection) { try connection.execute("set local role \(identifier: role)") }
@@ -50,7 +59,10 @@ struct DatabaseSessions {
     var entering: [Int32] = []
     for row in locks { entering.append(try row.decode(0, as: Int32.self)) }
     let rows = try connection.query(
-      "select count(*) from pg_stat_activity where datname = $1 and usename::text = any($2)",
+      """
+      select count(*) from pg_stat_activity
+      where datname = $1 and (usename::text = any($2) or (usesysid is not null and usename is null))
+      """,
       [database, roles]
     )
     return (try rows.first?.decode(0, as: Int.self) ?? 0, entering)

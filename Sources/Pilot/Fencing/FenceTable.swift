@@ -33,7 +33,17 @@ enum FenceTable {
             comment on table failover_fence.fence is 'Who may connect to which database, by which generation.';
             comment on column failover_fence.fence.role is 'The login role that this generation gives the database to.';
             """
-          )
+          ),
+          PostgresMigration(
+            2,
+            "whose role holds it, and who was shut out",
+            """
+            alter table failover_fence.fence add cluster text, add shut_out text[] not null default '{}';
+            comment on column failover_fence.fence.cluster is 'The cluster whose login role that is, as far as it is known.';
+            comment on column failover_fence.fence.shut_out is
+              'The roles whose sessions must be seen to be none before the role is let in.';
+            """
+          ),
         ]
       )
     }
@@ -51,29 +61,70 @@ enum FenceTable {
 
   /// Takes the row for a generation, and locks it up to the end of the transaction.
   ///
-  /// The same generation with the same role may enter again; anything older, or another role, is refused.
-  static func claim(_ order: FenceOrder, on connection: isolated PostgresConnection) throws(FenceProblem) {
-    let rows: PostgresRows
+  /// The same generation with the same role may enter again; anything older, or another role, is refused. Besides the order's roles,
+  /// the one that held the database is shut out, whatever the deployment's description says by now, and so are those that a fence
+  /// which was cut off had shut out: their sessions may not have been ended yet.
+  ///
+  /// - Parameter strays: Others who are shut out with them.
+  /// - Returns: Every role that is shut out, sorted.
+  static func claim(
+    _ order: FenceOrder,
+    strays: [String],
+    on connection: isolated PostgresConnection
+  ) throws(FenceProblem) -> [String] {
+    let held = try row(of: order.database.name, on: connection)
+    var shutOut = Set(order.shutOutRoles + strays)
+    if let held {
+      guard held.deployment == order.deployment.rawValue else {
+        throw .failed(.permanent, "database \(order.database.name) belongs to deployment \(held.deployment)")
+      }
+      let isAgain = held.generation == order.generation && held.role == order.newRole
+      guard held.generation < order.generation || isAgain else { throw refusal(of: order, held: held) }
+      if held.role == order.newRole, let cluster = held.cluster, cluster != order.to.rawValue {
+        throw .failed(
+          .permanent,
+          "\(held.role) is the login role by which cluster \(cluster) holds database \(order.database.name); cluster "
+            + "\(order.to) needs one of its own"
+        )
+      }
+      // A fence that granted had seen that nobody whom it shut out was left.
+      if isAgain || !held.isGranted { shutOut.formUnion(held.shutOut) }
+      shutOut.insert(held.role)
+    }
+    let roles = shutOut.subtracting([order.newRole]).sorted()
+    let count: Int
     do throws(PostgresError) {
-      // By the primary key.
-      rows = try connection.query(
+      // By the primary key. Two that find no row at once: the second one finds it, and changes nothing.
+      let statement: SQL =
+        held == nil
+        ? """
+        insert into failover_fence.fence (database, deployment, generation, phase, role, cluster, shut_out, revoked_at)
+        values ($1, $2, $3, 'REVOKED', $4, $5, $6, clock_timestamp())
+        on conflict (database) do nothing
         """
-        insert into failover_fence.fence as f (database, deployment, generation, phase, role, revoked_at)
-        values ($1, $2, $3, 'REVOKED', $4, clock_timestamp())
-        on conflict (database) do update set
-          deployment = excluded.deployment,
-          generation = excluded.generation,
-          phase = case when f.generation = excluded.generation then f.phase else 'REVOKED' end,
-          role = excluded.role,
-          revoked_at = case when f.generation = excluded.generation then f.revoked_at else excluded.revoked_at end,
-          granted_at = case when f.generation = excluded.generation then f.granted_at end
-        where f.generation < excluded.generation or (f.generation = excluded.generation and f.role = excluded.role)
-        returning generation
-        """,
-        [order.database.name, order.deployment.rawValue, order.generation.rawValue, order.newRole]
+        : """
+        update failover_fence.fence as f set
+          generation = $3,
+          phase = case when f.generation = $3 then f.phase else 'REVOKED' end,
+          role = $4,
+          cluster = $5,
+          shut_out = $6,
+          revoked_at = case when f.generation = $3 then f.revoked_at else clock_timestamp() end,
+          granted_at = case when f.generation = $3 then f.granted_at end
+        where database = $1 and deployment = $2
+        """
+      count = try connection.execute(
+        statement,
+        [
+          order.database.name, order.deployment.rawValue, order.generation.rawValue, order.newRole, order.to.rawValue,
+          roles,
+        ]
       )
     } catch { throw .postgres(error) }
-    if rows.isEmpty { throw try refusal(of: order, on: connection) }
+    guard count == 1 else {
+      throw .failed(.fenceFailed, "another fence of database \(order.database.name) came first")
+    }
+    return roles
   }
 
   /// Records who holds a database if nobody does, and locks the row up to the end of the transaction.
@@ -87,11 +138,14 @@ enum FenceTable {
     do throws(PostgresError) {
       let count = try connection.execute(
         """
-        insert into failover_fence.fence (database, deployment, generation, phase, role, revoked_at, granted_at)
-        values ($1, $2, $3, 'GRANTED', $4, clock_timestamp(), clock_timestamp())
+        insert into failover_fence.fence
+          (database, deployment, generation, phase, role, cluster, revoked_at, granted_at)
+        values ($1, $2, $3, 'GRANTED', $4, $5, clock_timestamp(), clock_timestamp())
         on conflict (database) do nothing
         """,
-        [database, holding.deployment.rawValue, holding.generation.rawValue, holding.role]
+        [
+          database, holding.deployment.rawValue, holding.generation.rawValue, holding.role, holding.cluster.rawValue,
+        ]
       )
       if count == 1 { return true }
       let rows = try connection.query(
@@ -117,7 +171,12 @@ enum FenceTable {
         [order.database.name, order.generation.rawValue, order.newRole]
       )
     } catch { throw .postgres(error) }
-    if count == 0 { throw try refusal(of: order, on: connection) }
+    if count == 0 {
+      guard let held = try row(of: order.database.name, on: connection) else {
+        throw .failed(.fenceFailed, "the row of database \(order.database.name) in the fence table is gone")
+      }
+      throw refusal(of: order, held: held)
+    }
   }
 
   /// Who holds the database; nil if nobody ever did.
@@ -127,8 +186,12 @@ enum FenceTable {
   ) throws(PostgresError) -> DatabaseHolder? {
     let exists = try connection.query("select to_regclass('failover_fence.fence') is not null")
     guard let row = exists.first, try row.decode(0, as: Bool.self) else { return nil }
+    // A server that no fence has migrated yet lacks the newer columns.
     let rows = try connection.query(
-      "select deployment, generation, role, phase from failover_fence.fence where database = $1",
+      """
+      select deployment, generation, role, phase, to_jsonb(f) ->> 'cluster' from failover_fence.fence f
+      where database = $1
+      """,
       [database]
     )
     guard let row = rows.first else { return nil }
@@ -136,25 +199,51 @@ enum FenceTable {
       deployment: try row.decode(0, as: String.self),
       generation: Generation(max(0, try row.decode(1, as: Int64.self))),
       role: try row.decode(2, as: String.self),
+      cluster: try row.decode(4, as: String?.self),
       isGranted: try row.decode(3, as: String.self) == "GRANTED"
     )
   }
 
-  private static func refusal(
-    of order: FenceOrder,
+  /// A row as a fence finds it.
+  private struct Held {
+    let deployment: String
+    let generation: Generation
+    let role: String
+    let cluster: String?
+    let isGranted: Bool
+    let shutOut: [String]
+  }
+
+  /// The row of a database, locked up to the end of the transaction.
+  private static func row(
+    of database: String,
     on connection: isolated PostgresConnection
-  ) throws(FenceProblem) -> FenceProblem {
-    let holder: DatabaseHolder?
+  ) throws(FenceProblem) -> Held? {
     do throws(PostgresError) {
-      holder = try Self.holder(of: order.database.name, on: connection)
+      let rows = try connection.query(
+        """
+        select deployment, generation, role, cluster, phase, shut_out from failover_fence.fence
+        where database = $1 for update
+        """,
+        [database]
+      )
+      guard let row = rows.first else { return nil }
+      return Held(
+        deployment: try row.decode(0, as: String.self),
+        generation: Generation(max(0, try row.decode(1, as: Int64.self))),
+        role: try row.decode(2, as: String.self),
+        cluster: try row.decode(3, as: String?.self),
+        isGranted: try row.decode(4, as: String.self) == "GRANTED",
+        shutOut: try row.decode(5, as: [String].self)
+      )
     } catch { throw .postgres(error) }
-    guard let holder else {
-      return .failed(.fenceFailed, "the row of database \(order.database.name) in the fence table is gone")
-    }
-    guard holder.generation == order.generation else { return .superseded(holder.generation) }
+  }
+
+  private static func refusal(of order: FenceOrder, held: Held) -> FenceProblem {
+    guard held.generation == order.generation else { return .superseded(held.generation) }
     return .failed(
       .staleGeneration,
-      "generation \(order.generation) gave database \(order.database.name) to \(holder.role) already; it cannot give it to "
+      "generation \(order.generation) gave database \(order.database.name) to \(held.role) already; it cannot give it to "
         + order.newRole
     )
   }
@@ -168,14 +257,17 @@ public struct DatabaseHolder: Hashable, Sendable {
   public let generation: Generation
   /// The login role that this generation gives it to.
   public let role: String
+  /// The cluster whose login role that is; nil if that is not known.
+  public let cluster: String?
   /// Whether the role may connect already; false while a fence is under way, or was cut off.
   public let isGranted: Bool
 
   /// Makes a holder.
-  public init(deployment: String, generation: Generation, role: String, isGranted: Bool) {
+  public init(deployment: String, generation: Generation, role: String, cluster: String?, isGranted: Bool) {
     self.deployment = deployment
     self.generation = generation
     self.role = role
+    self.cluster = cluster
     self.isGranted = isGranted
   }
 }

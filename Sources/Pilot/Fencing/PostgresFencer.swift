@@ -56,10 +56,11 @@ public struct PostgresFencer: DatabaseFencer {
 
   /// Hands a database over; see ``DatabaseFencer/fence(_:authority:)``.
   public func fence(_ order: FenceOrder, authority: Authority) async throws(StepError) -> FenceReceipt {
-    let connection = try await administer(order.database.server)
+    let server = try await administrator(of: order.database.server)
+    let connection = try await administer(server, order.database.server)
     let result: Result<FenceReceipt, StepError>
     do throws(StepError) {
-      result = .success(try await run(DatabaseFence(order, limits: limits), connection, authority))
+      result = .success(try await run(DatabaseFence(order, limits: limits), connection, server, authority))
     } catch {
       result = .failure(error)
     }
@@ -70,9 +71,12 @@ public struct PostgresFencer: DatabaseFencer {
   private func run(
     _ fence: DatabaseFence,
     _ connection: PostgresConnection,
+    _ server: PostgresConfiguration,
     _ authority: Authority
   ) async throws(StepError) -> FenceReceipt {
     var fence = fence
+    // What the revoke shut out: the machine names those that must be, the server knows of more.
+    var shutOut = fence.order.shutOutRoles
     var event = DatabaseFence.Event.start
     while true {
       let reaction: Reaction<DatabaseFence.Action>
@@ -96,7 +100,7 @@ public struct PostgresFencer: DatabaseFencer {
           "fence",
           metadata: ["database": "\(fence.order.database.name)", "action": "\(fence.phase.rawValue)"]
         )
-        event = await perform(action, of: fence.order, connection)
+        event = await perform(action, of: fence.order, &shutOut, connection, server)
         if let afterAction { try await interrupt(afterAction, action) }
       }
     }
@@ -105,7 +109,9 @@ public struct PostgresFencer: DatabaseFencer {
   private func perform(
     _ action: DatabaseFence.Action,
     of order: FenceOrder,
-    _ connection: PostgresConnection
+    _ shutOut: inout [String],
+    _ connection: PostgresConnection,
+    _ server: PostgresConfiguration
   ) async -> DatabaseFence.Event {
     let access = DatabaseAccess(database: order.database)
     do {
@@ -113,24 +119,26 @@ public struct PostgresFencer: DatabaseFencer {
       case .readEndpoint:
         return .endpointRead(try await connection.perform { try Self.readEndpoint($0) })
       case .revoke(let roles):
-        return try await connection.perform { connection in
+        shutOut = try await connection.perform { connection in
           try FenceTable.prepare(on: connection)
-          try connection.transaction { connection throws(FenceProblem) in
-            try FenceTable.claim(order, on: connection)
-            try access.shutOut(roles, on: connection)
+          return try connection.transaction { connection throws(FenceProblem) in
+            let strays = try access.strays(but: roles + [order.newRole], on: connection)
+            let all = try FenceTable.claim(order, strays: strays, on: connection)
+            try access.shutOut(all, strays: strays, on: connection)
+            return all
           }
-          return .revoked
         }
-      case .terminateSessions(let roles, let pause):
+        return .revoked
+      case .terminateSessions(_, let pause):
         if pause > .zero { try await Task.sleep(for: pause) }
-        let sessions = DatabaseSessions(database: order.database.name, roles: roles)
+        let sessions = DatabaseSessions(database: order.database.name, roles: shutOut)
         return .terminated(sessions: try await connection.perform { try sessions.terminate(on: $0) })
-      case .countSessions(let roles):
-        let sessions = DatabaseSessions(database: order.database.name, roles: roles)
+      case .countSessions:
+        let sessions = DatabaseSessions(database: order.database.name, roles: shutOut)
         let (count, entering) = try await connection.perform { try sessions.count(on: $0) }
         return .counted(sessions: count, entering: entering)
       case .testOldCredential:
-        return .tested(old: await probe(order, cluster: order.from, role: order.oldRole))
+        return .tested(old: try await probeOld(order, connection, server))
       case .grant(let role):
         return try await connection.perform { connection in
           try connection.transaction { connection throws(FenceProblem) in
@@ -140,8 +148,14 @@ public struct PostgresFencer: DatabaseFencer {
           return .granted
         }
       case .probeCredentials:
-        let old = await probe(order, cluster: order.from, role: order.oldRole)
-        return .probed(old: old, new: await probe(order, cluster: order.to, role: order.newRole))
+        let old = try await probeOld(order, connection, server)
+        let new = await probe.verdict(
+          deployment: order.deployment,
+          cluster: order.to,
+          role: order.newRole,
+          database: order.database.name
+        )
+        return .probed(old: old, new: new)
       case .deliver, .giveUp: preconditionFailure("an end is not performed")
       }
     } catch let problem as FenceProblem {
@@ -153,9 +167,35 @@ public struct PostgresFencer: DatabaseFencer {
     }
   }
 
-  private func probe(_ order: FenceOrder, cluster: ClusterName, role: String) async -> CredentialVerdict {
-    await CredentialProbe(secrets: secrets, timeout: options.connectTimeout)
-      .verdict(deployment: order.deployment, cluster: cluster, role: role, database: order.database.name)
+  private var probe: CredentialProbe { CredentialProbe(secrets: secrets, timeout: options.connectTimeout) }
+
+  /// Tries the old credential: by its own way, and at the server that is fenced.
+  ///
+  /// Being let in anywhere is the end. Its own way may have died with its cluster, and then says nothing: the server itself does.
+  private func probeOld(
+    _ order: FenceOrder,
+    _ connection: PostgresConnection,
+    _ server: PostgresConfiguration
+  ) async throws -> CredentialVerdict {
+    let credential: PostgresConfiguration
+    switch await probe.credential(
+      deployment: order.deployment,
+      cluster: order.from,
+      role: order.oldRole,
+      database: order.database.name
+    ) {
+    case .found(let configuration): credential = configuration
+    case .unusable(let reason): return .unknown(reason: reason)
+    }
+    // A role that is gone, or has no LOGIN, is refused whatever its password, and wherever from.
+    let mayLogIn = try await connection.perform { connection in
+      try connection.query("select 1 from pg_roles where rolname::text = $1 and rolcanlogin", [order.oldRole]).count > 0
+    }
+    let first = CredentialProbe.weigh(await probe.verdict(credential), mayLogIn: mayLogIn)
+    if first == .accepted { return first }
+    let second = CredentialProbe.weigh(await probe.verdict(credential.with(endpointOf: server)), mayLogIn: mayLogIn)
+    guard case .unknown = second, case .refused = first else { return second }
+    return first
   }
 
   private func interrupt(
@@ -165,13 +205,22 @@ public struct PostgresFencer: DatabaseFencer {
     do { try await body(action) } catch { throw .transient("cut off: \(error)") }
   }
 
-  private func administer(_ server: String) async throws(StepError) -> PostgresConnection {
+  private func administrator(of server: String) async throws(StepError) -> PostgresConfiguration {
     let url: Secret
     do throws(SecretStoreError) {
       url = try await secrets.require(.server(server))
     } catch { throw StepError(error) }
     do throws(PostgresError) {
-      var configuration = try PostgresConfiguration(url.value)
+      return try PostgresConfiguration(url.value)
+    } catch { throw StepError(StepError.fenceCode(of: error), "database server \(server): \(error)") }
+  }
+
+  private func administer(
+    _ configuration: PostgresConfiguration,
+    _ server: String
+  ) async throws(StepError) -> PostgresConnection {
+    do throws(PostgresError) {
+      var configuration = configuration
       configuration.connectTimeout = options.connectTimeout
       configuration.statementTimeout = options.statementTimeout
       configuration.lockTimeout = options.lockTimeout

@@ -30,6 +30,11 @@ final class Lease: Sendable {
     }
   }
 
+  /// The Flightdeck said that it is over: whatever the clock says, nothing may be done any more.
+  func revoke() {
+    end.withLock { $0 = min($0, .now) }
+  }
+
   /// How much of it may still be used.
   func left(at now: ContinuousClock.Instant = .now) -> Duration {
     end.withLock { $0 } - margin - now
@@ -76,6 +81,9 @@ final class FlightControl: Sendable {
   var circumstances: FlightCourse.Circumstances {
     .init(isLeaseHeld: lease.holds, isCancelRequested: cancel.isRaised, isStopping: stop.isAnnounced)
   }
+
+  /// Whether the Pilot is shutting down, and the grace for what runs is over.
+  var isOverdue: Bool { stop.isOverdue }
 
   /// Waits until a running step must end, or the task is cancelled.
   func interrupted() async {

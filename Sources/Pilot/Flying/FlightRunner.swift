@@ -2,6 +2,7 @@
 
 internal import FailoverCore
 internal import Flightdeck
+internal import LibPQ
 internal import Logging
 
 /// Flies claimed flights, one call for each.
@@ -26,6 +27,7 @@ struct FlightRunner: Sendable {
   private enum Abandoned: Error {
     case lost(String)
     case refused(FlightdeckError)
+    case stranded(String)
   }
 
   /// Flies a flight until it ends, holds, is handed back, or is lost.
@@ -46,6 +48,9 @@ struct FlightRunner: Sendable {
       case .refused(let error):
         logger.error("the Flightdeck refused a report", metadata: ["error": "\(error)"])
         return await giveUp(flight, because: error)
+      case .stranded(let reason):
+        logger.warning("left a flight behind", metadata: ["reason": "\(reason)"])
+        return .stranded
       }
     }
   }
@@ -187,6 +192,8 @@ struct FlightRunner: Sendable {
 
   /// Tells the Flightdeck something; tries again while the lease holds and the database is away.
   ///
+  /// An error that another try cannot mend ends the flight here; so does a shutdown, once its grace is over.
+  ///
   /// A report that was applied although its answer got lost is told again, which the Flightdeck ignores, or answers with a stale
   /// lease where it ended the flight.
   private func tell<Value: Sendable>(
@@ -196,12 +203,14 @@ struct FlightRunner: Sendable {
     var attempt = 0
     while true {
       guard !Task.isCancelled, control.lease.holds else { throw .lost("the lease was not renewed in time") }
+      guard attempt == 0 || !control.isOverdue else { throw .stranded("the Pilot is stopping") }
       do throws(FlightdeckError) {
         return try await report()
       } catch {
         switch error {
         case .staleLease, .declaredDead: throw .lost("\(error)")
         case .notFound, .illegal, .conflict, .corrupt: throw .refused(error)
+        case .database(let failure) where !failure.mayPass: throw .refused(error)
         case .database(let failure):
           attempt += 1
           logger.warning("the Flightdeck does not answer", metadata: ["error": "\(failure)"])
@@ -222,5 +231,26 @@ struct FlightRunner: Sendable {
     } catch .staleLease {
       return .lost
     } catch { return .stranded }
+  }
+}
+
+extension PostgresError {
+  /// Whether telling the Flightdeck the same thing once more may go better.
+  ///
+  /// Each report is idempotent, so an unknown outcome is no reason to stop. What the server refuses for its content, or we cannot
+  /// even send, stays refused.
+  fileprivate var mayPass: Bool {
+    switch kind {
+    case .connectionFailed, .connectionLost, .commitOutcomeUnknown, .timeout, .cancelled, .poolExhausted, .closed: true
+    case .server: isTransient || isPassingStatement
+    case .decoding, .misuse, .configuration, .migration: false
+    }
+  }
+
+  /// Server errors about the state that the server is in, not about what it was told: classes 25 (read-only), 53 (no room), 57
+  /// (an operator), 58 (its system).
+  private var isPassingStatement: Bool {
+    guard let sqlState else { return false }
+    return ["25", "53", "57", "58"].contains { sqlState.rawValue.hasPrefix($0) }
   }
 }

@@ -75,7 +75,7 @@ struct StepWork: Sendable {
     while true {
       var problem: StepError?
       do throws(StepError) {
-        tasks = try await driver.runningTasks(context).sorted()
+        tasks = try await driver.runningTasks(context).map(\.printable).sorted()
       } catch {
         // It may pass until the end of the drain; but what is not known is not nothing.
         guard error.code.isRetryable else { throw error }

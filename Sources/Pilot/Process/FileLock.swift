@@ -21,7 +21,11 @@ final class FileLock: Sendable {
   ///
   /// It never waits.
   static func take(_ path: String) throws(SystemError) -> FileLock? {
-    let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, Files.privateFile)
+    let opened = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, Files.privateFile)
+    guard opened >= 0 else { throw SystemError("open \(path)") }
+    defer { closeDescriptor(opened) }
+    // Whoever has it at the descriptor of workloads is taken for one.
+    let descriptor = fcntl(opened, F_DUPFD_CLOEXEC, Program.lockDescriptor + 1)
     guard descriptor >= 0 else { throw SystemError("open \(path)") }
     let lock = FileLock(descriptor: descriptor)
     while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {

@@ -90,7 +90,7 @@ extension ProcessDriver {
       }
       let check: (passed: Bool, detail: String)
       do throws(StepError) {
-        let output = try await run(command, of: process, record, pid: runs)
+        let output = try await run(command, of: process, record, pid: runs, leftovers: .killed)
         check = (output.status == .exited(0), output.status == .exited(0) ? "exit status 0" : output.complaint)
       } catch { check = (false, error.message) }
       checks.append(Check(name: "health:\(process.name)", passed: check.passed, detail: check.detail))
@@ -118,14 +118,23 @@ extension ProcessDriver {
   }
 
   /// What each running process's command prints, one task a line.
+  ///
+  /// It throws `TRANSIENT` while a process that drains has died and those that it started still run: their tasks cannot be told.
   public func runningTasks(_ context: DriverContext) async throws(StepError) -> [String] {
     let record = try await enter(context).record
     var tasks: [String] = []
-    for process in context.deployment.processes {
-      guard let command = process.runningTasks else { continue }
+    for process in context.deployment.processes where process.runningTasks != nil || process.drain != nil {
       // The tasks of a dead process have ended with it.
-      guard let pid = try await look(at: process.name, of: context.deployment.name).pid else { continue }
-      let output = try await succeed(command, "runningTasks", of: process, record, pid: pid)
+      guard let pid = try await living(process.name, of: context.deployment.name) else { continue }
+      guard let command = process.runningTasks else { continue }
+      let output = try await succeed(
+        command,
+        "runningTasks",
+        of: process,
+        record,
+        pid: pid,
+        leftovers: .killed
+      )
       guard !output.isCut else {
         throw .transient(
           "runningTasks of \(process.name) printed more than \(options.outputLimit) bytes; the rest was discarded"
@@ -202,6 +211,20 @@ extension ProcessDriver {
   }
 
   // MARK: Parts
+
+  /// The number of a process; nil if nothing of it lives.
+  ///
+  /// - Throws: `TRANSIENT` if it has ended and what it started has not: those may work on tasks, and nobody can ask them.
+  private func living(_ process: String, of name: DeploymentName) async throws(StepError) -> Int32? {
+    switch try await look(at: process, of: name) {
+    case .absent: return nil
+    case .running(let record): return record.identity.pid
+    case .orphans(let pids):
+      throw .transient(
+        "process \(process) of deployment \(name) has died, but processes that it started still run (\(pids)) and may work on tasks"
+      )
+    }
+  }
 
   func makeNamespace(_ name: DeploymentName) async throws(StepError) {
     try await blocking { [folder] () throws(SystemError) in

@@ -44,14 +44,30 @@ extension ProcessDriver {
       return
     }
     for process in deployment.processes {
-      let key = Supervisor.Key(deployment: name, process: process.name)
-      let now = ContinuousClock.now
-      try await rotateLog(of: process.name, name)
-      if try await look(at: process.name, of: name).pid != nil {
-        supervisor.runs(key, at: now)
-      } else if supervisor.mayStart(key, at: now, random: Double.random(in: 0..<1)) {
-        try await startAgain(process, of: name)
+      do throws(StepError) {
+        try await supervise(process, of: name, &supervisor)
+      } catch {
+        // One process's trouble must not keep the others from being looked after.
+        logger.warning(
+          "supervision",
+          metadata: ["deployment": "\(name)", "process": "\(process.name)", "error": "\(error)"]
+        )
       }
+    }
+  }
+
+  private func supervise(
+    _ process: ProcessSpec,
+    of name: DeploymentName,
+    _ supervisor: inout Supervisor
+  ) async throws(StepError) {
+    let key = Supervisor.Key(deployment: name, process: process.name)
+    let now = ContinuousClock.now
+    try await rotateLog(of: process.name, name)
+    if try await look(at: process.name, of: name).pid != nil {
+      supervisor.runs(key, at: now)
+    } else if supervisor.mayStart(key, at: now, random: Double.random(in: 0..<1)) {
+      try await startAgain(process, of: name)
     }
   }
 

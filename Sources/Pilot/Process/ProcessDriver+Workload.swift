@@ -157,18 +157,23 @@ extension ProcessDriver {
     let giveUpAt = killAt + options.killGrace
     var signalled: Int32?
     while true {
-      let members = try await blocking { [children] () throws(SystemError) in
+      let (members, isFree) = try await blocking { [children] () throws(SystemError) in
         children.reap()
         return try Self.members(record: record, lock: lock)
       }
-      if members.isEmpty { break }
+      if members.isEmpty, isFree { break }
       let now = ContinuousClock.now
       guard now < giveUpAt else {
+        guard !members.isEmpty else {
+          throw .transient(
+            "somebody holds the lock of process \(process) of deployment \(name), but no process of ours is found"
+          )
+        }
         throw .transient("process \(process) of deployment \(name) cannot be killed; its processes are \(members)")
       }
       let signal = now < killAt ? SIGTERM : SIGKILL
       // SIGTERM once; SIGKILL again and again, for a process may start others while it is looked at.
-      if signal != signalled || signal == SIGKILL {
+      if !members.isEmpty, signal != signalled || signal == SIGKILL {
         try context.check()
         for pid in members { _ = kill(pid, signal) }
         signalled = signal
@@ -181,8 +186,12 @@ extension ProcessDriver {
     try await blocking { () throws(SystemError) in try Files.remove(path) }
   }
 
-  /// Everybody who belongs to a process: its session, and whoever holds its lock.
-  private static func members(record: ProcessRecord?, lock: String) throws(SystemError) -> [Int32] {
+  /// Everybody who belongs to a process, its session and whoever holds its lock; and whether the lock is free.
+  private static func members(
+    record: ProcessRecord?,
+    lock: String
+  ) throws(SystemError) -> (members: [Int32], isFree: Bool) {
+    var isFree = true
     var members: Set<Int32> = []
     if let identity = record?.identity, identity.boot == ProcessTable.boot {
       // The number of a session is not given out again as long as somebody is in it. If its leader has ended, it is the
@@ -193,13 +202,14 @@ extension ProcessDriver {
       }
     }
     if try Files.status(lock) != nil, try FileLock.take(lock) == nil {
+      isFree = false
       let holders = try ProcessTable.holders(of: lock)
       members.formUnion(holders)
       for holder in holders where ProcessTable.status(of: holder)?.session == holder {
         members.formUnion(try ProcessTable.members(ofSession: holder))
       }
     }
-    return members.sorted()
+    return (members.sorted(), isFree)
   }
 
   func metadata(

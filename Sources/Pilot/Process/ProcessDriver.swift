@@ -57,6 +57,8 @@ public struct ProcessDriverOptions: Hashable, Sendable {
 ///   `PROCESS_ID`. A process begins in the deployment's namespace folder.
 /// - A process that ends while it is wanted is started again, with growing waits. While a deployment drains it is *not*: the tasks of a
 ///   dead process have ended with it, and a fresh one would take new tasks.
+/// - What a health or running-tasks command leaves behind in its process group is killed when it has ended. Secrets are blotted out in
+///   all that commands print.
 /// - What a process prints goes to a log in its namespace, which ``supervise()`` keeps below ``ProcessDriverOptions/logLimit``, with one
 ///   older log. While no Pilot runs, nobody does that.
 /// - Everything on the disk is for its owner alone (0700, 0600).

@@ -74,23 +74,17 @@ enum ProcessTable {
     }
   }
 
-  /// The running processes that hold a file open: those that keep its lock.
+  /// The running processes that have a lock's file where workloads have their lock.
   ///
+  /// Not all that have it open: another Pilot may just look at it, and a process that is just being started has all that its parent has.
   /// Processes of other users cannot be looked into; ours are of our user.
   static func holders(of path: String) throws(SystemError) -> [Int32] {
     guard let file = try Files.status(path) else { return [] }
     return try all().filter { pid in
       guard pid != getpid(), status(of: pid)?.isRunning == true else { return false }
-      do throws(SystemError) {
-        for name in try Files.list("/proc/\(pid)/fd") {
-          var entry = stat()
-          guard unsafe stat("/proc/\(pid)/fd/\(name)", &entry) == 0 else { continue }
-          if entry.st_dev == file.st_dev && entry.st_ino == file.st_ino { return true }
-        }
-      } catch {
-        // Another user's, or gone.
-      }
-      return false
+      var entry = stat()
+      guard unsafe stat("/proc/\(pid)/fd/\(Program.lockDescriptor)", &entry) == 0 else { return false }
+      return entry.st_dev == file.st_dev && entry.st_ino == file.st_ino
     }
   }
 

@@ -25,6 +25,19 @@ struct ProgramRun: Sendable {
   let timeout: Duration
   /// How much of standard output is kept, in bytes.
   let limit: Int
+  /// Blots out secrets in the last lines.
+  let redaction: Redaction
+  /// What becomes of processes that it started and left behind.
+  let leftovers: Leftovers
+  /// Waits for a killed process that would not go.
+  let children: Children
+
+  /// What becomes of processes that a command left behind.
+  enum Leftovers {
+    /// They are killed: it is asked again and again, and each time would add to them.
+    case killed
+    case kept
+  }
 
   /// How much of the end is kept for an error, in bytes.
   private static let tailLimit = 2_048
@@ -71,7 +84,7 @@ struct ProgramRun: Sendable {
     _ cancelled: Flag
   ) -> Result<ProgramOutput, StepError> {
     var head = Head(limit: limit)
-    var tail = Tail(limit: Self.tailLimit)
+    var tail = Tail(limit: Self.tailLimit + redaction.longest)
     let deadline = ContinuousClock.now + timeout
     func drain() {
       output.drain {
@@ -88,23 +101,40 @@ struct ProgramRun: Sendable {
       ]
       _ = unsafe poll(&entries, 2, Self.tick)
       drain()
+      // As long as it has not been waited for, nobody else gets its number.
+      if leftovers == .killed, ProcessTable.status(of: pid)?.isRunning == false { _ = kill(-pid, SIGKILL) }
       if let status = ExitStatus.reap(pid) {
         drain()
-        return .success(ProgramOutput(status: status, text: head.text, isCut: head.isCut, lastLines: tail.text))
+        let lastLines = lastLines(of: tail)
+        return .success(ProgramOutput(status: status, text: head.text, isCut: head.isCut, lastLines: lastLines))
       }
       if cancelled.isRaised || ContinuousClock.now >= deadline { break }
     }
     // It leads its process group, and has not been waited for, so the number is still its own.
     _ = kill(-pid, SIGKILL)
     let end = ContinuousClock.now + Self.killGrace
-    while ExitStatus.reap(pid) == nil, ContinuousClock.now < end { _ = poll(nil, 0, Self.tick) }
+    var isGone = false
+    while !isGone, ContinuousClock.now < end {
+      isGone = ExitStatus.reap(pid) != nil
+      if !isGone { _ = poll(nil, 0, Self.tick) }
+    }
+    if !isGone { children.add(pid) }
     drain()
+    let lastLines = lastLines(of: tail)
     if cancelled.isRaised { return .failure(.transient("'\(program.words[0])' was cut off: the step was cancelled")) }
     return .failure(
       .transient(
-        "'\(program.words[0])' took longer than \(timeout) and was killed\(tail.text.isEmpty ? "" : ": \(tail.text)")"
+        "'\(program.words[0])' took longer than \(timeout) and was killed\(lastLines.isEmpty ? "" : ": \(lastLines)")"
       )
     )
+  }
+}
+
+extension ProgramRun {
+  private func lastLines(of tail: Tail) -> String {
+    var text = redaction.tail(of: tail.bytes, limit: Self.tailLimit)
+    while text.last?.isWhitespace == true { text.removeLast() }
+    return text
   }
 }
 
@@ -179,18 +209,12 @@ private struct Head {
 /// The last bytes of a text of any length.
 private struct Tail {
   let limit: Int
-  private var bytes: [UInt8] = []
+  private(set) var bytes: [UInt8] = []
 
   init(limit: Int) { self.limit = limit }
 
   mutating func append(_ more: ArraySlice<UInt8>) {
     bytes += more.suffix(limit)
     if bytes.count > limit { bytes.removeFirst(bytes.count - limit) }
-  }
-
-  var text: String {
-    var text = String(decoding: bytes, as: UTF8.self)
-    while text.last?.isWhitespace == true { text.removeLast() }
-    return text
   }
 }

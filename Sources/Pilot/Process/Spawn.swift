@@ -16,7 +16,7 @@ struct Program: Sendable {
   /// `POSIX_SPAWN_SETSID` of glibc (since 2.26) and musl, whose headers show it to C only.
   private static let newSession: Int32 = 0x80
   /// Where a child finds the lock that it holds: beyond what shells use by themselves.
-  private static let lockDescriptor: Int32 = 9
+  static let lockDescriptor: Int32 = 9
 
   /// Starts the program in a session of its own, with nothing of ours but the descriptors named here.
   ///

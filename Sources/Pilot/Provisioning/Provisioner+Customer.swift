@@ -13,13 +13,18 @@ extension Provisioner {
     for assignment in database.roles {
       do throws(SecretStoreError) {
         let path = try SecretPath.database(of: deployment.name, on: assignment.cluster)
-        if try await secrets.read(path) == nil {
+        if let url = try await secrets.read(path) {
+          if let problem = Self.problem(with: url, at: path, of: assignment.role, in: database) {
+            report.problems.append(problem)
+          }
+        } else {
           report.problems.append("the secret store has no URL of \(assignment.role) at \(path)")
         }
       } catch { throw StepError(error) }
     }
     report.missing = try await withAdministrator(of: database) { connection in
-      try CustomerCheck(database: database, connection).missing.map(\.text)
+      try Self.refuseChangedRole(database, held: FenceTable.holder(of: database.name, on: connection))
+      return try CustomerCheck(database: database, connection).missing.map(\.text)
     }
     guard report.missing.isEmpty, report.problems.isEmpty else { return report }
     report.changes = try await withAdministrator(of: database) { connection in

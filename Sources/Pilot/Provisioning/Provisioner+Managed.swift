@@ -47,9 +47,17 @@ extension Provisioner {
     _ database: Database,
     _ assignment: Database.RoleAssignment
   ) async throws(StepError) -> Credential {
+    let path: SecretPath
+    let stored: Secret?
     do throws(SecretStoreError) {
-      let path = try SecretPath.database(of: deployment.name, on: assignment.cluster)
-      if let url = try await secrets.read(path), let password = CredentialURL.password(in: url) {
+      path = try SecretPath.database(of: deployment.name, on: assignment.cluster)
+      stored = try await secrets.read(path)
+    } catch { throw StepError(error) }
+    if let stored, let problem = Self.problem(with: stored, at: path, of: assignment.role, in: database) {
+      throw .permanent(problem)
+    }
+    do throws(SecretStoreError) {
+      if let stored, let password = CredentialURL.password(in: stored) {
         let verdict = await CredentialProbe(secrets: secrets, timeout: options.connectTimeout).verdict(
           deployment: deployment.name,
           cluster: assignment.cluster,
@@ -105,6 +113,7 @@ extension Provisioner {
     _ adoption: Adoption,
     on connection: isolated PostgresConnection
   ) throws -> ProvisionReport {
+    try refuseChangedRole(database, held: FenceTable.holder(of: database.name, on: connection))
     var report = ProvisionReport()
     for group in [database.ownerRole, database.appRole] where try !exists(role: group, connection) {
       try connection.execute("create role \(identifier: group) nologin")

@@ -47,7 +47,8 @@ public struct Provisioner: Sendable {
   ///   - deployment: The deployment. Without a database there is nothing to do.
   ///   - active: The cluster that may connect, if nobody holds the database yet.
   ///   - generation: The generation that it holds it by, if nobody does yet.
-  /// - Throws: `PERMANENT` if the database belongs to somebody else, `SECRET_MISMATCH` without an administrator's URL,
+  /// - Throws: `PERMANENT` if the database belongs to somebody else, or is held by a role that the deployment does not name any more for
+  ///   its cluster; `SECRET_MISMATCH` without an administrator's URL,
   ///   `TRANSIENT` if the server or the store cannot be reached.
   public func provision(
     _ deployment: Deployment,
@@ -112,7 +113,7 @@ public struct Provisioner: Sendable {
     where name.utf8.count > Self.longestName {
       throw .permanent("'\(name)' is longer than PostgreSQL's \(Self.longestName) bytes")
     }
-    let holding = Holding(deployment: deployment.name, role: role, generation: generation)
+    let holding = Holding(deployment: deployment.name, cluster: active, role: role, generation: generation)
     let report =
       switch database.ownership {
       case .managed: try await provisionManaged(deployment, database, holding, adoption)
@@ -130,6 +131,7 @@ public struct Provisioner: Sendable {
   /// Who is to hold a database that nobody holds yet.
   struct Holding {
     let deployment: DeploymentName
+    let cluster: ClusterName
     let role: String
     let generation: Generation
   }
@@ -176,6 +178,40 @@ public struct Provisioner: Sendable {
     return code == .fenceFailed ? .transient : code
   }
 
+  /// Refuses a description that has another login role for the cluster that holds the database.
+  ///
+  /// The role that holds it would no longer be known to be shut out by the next fence.
+  static func refuseChangedRole(_ database: Database, held: DatabaseHolder?) throws(FenceProblem) {
+    guard let held else { return }
+    let isNamed = database.roles.contains { assignment in
+      assignment.role == held.role && (held.cluster ?? assignment.cluster.rawValue) == assignment.cluster.rawValue
+    }
+    guard !isNamed else { return }
+    throw .failed(
+      .permanent,
+      "\(held.role) holds database \(database.name)\(held.cluster.map { " for cluster \($0)" } ?? ""), so database.roles must "
+        + "name it there; move the deployment first, then change the role of the cluster that it left. A password can be changed "
+        + "at any time"
+    )
+  }
+
+  /// Refuses a credential that is not the one of its role.
+  static func problem(
+    with url: Secret,
+    at path: SecretPath,
+    of role: String,
+    in database: Database
+  ) -> String? {
+    do throws(PostgresError) {
+      let configuration = try PostgresConfiguration(url.value)
+      if configuration.user == role, configuration.database == database.name { return nil }
+      return "the URL in the secret store at \(path) is for \(configuration.user ?? "nobody") on database "
+        + "\(configuration.database ?? "none"), not for \(role) on \(database.name); correct it, or remove it"
+    } catch {
+      return "the URL in the secret store at \(path) cannot be read: \(error)"
+    }
+  }
+
   /// Records who holds the database if nobody does, and shuts out every role but the holder's, in one transaction.
   ///
   /// - Returns: What was changed.
@@ -195,10 +231,13 @@ public struct Provisioner: Sendable {
       do throws(PostgresError) {
         holder = try FenceTable.holder(of: database.name, on: connection)
       } catch { throw .postgres(error) }
-      let others = database.roles.map(\.role).filter { $0 != holder?.role }
+      try refuseChangedRole(database, held: holder)
+      var others = database.roles.map(\.role).filter { $0 != holder?.role }
+      let strays = try access.strays(but: database.roles.map(\.role) + [holder?.role ?? ""], on: connection)
+      others += strays
       let open = try access.open(others, on: connection)
       if !open.isEmpty || isNew {
-        try access.shutOut(others, on: connection)
+        try access.shutOut(others, strays: strays, on: connection)
         changes += open.map { "\($0) may not connect any more" }
       }
       // A fence that was cut off is finished by its flight, not by an apply.

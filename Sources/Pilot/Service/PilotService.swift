@@ -25,7 +25,16 @@ public final class PilotService: Service {
   private let driver: any PlaneDriver
   private let fencer: any DatabaseFencer
   private let facts: (@Sendable () async -> PlaneFacts)?
+  private let supervision: Supervision
   private let logger: Logger
+
+  /// Who looks after the workloads.
+  public enum Supervision: Hashable, Sendable {
+    /// The Pilot, as long as it runs.
+    case included
+    /// A ``SupervisionService`` of the same process.
+    case elsewhere
+  }
 
   /// Makes a Pilot.
   ///
@@ -37,6 +46,7 @@ public final class PilotService: Service {
   ///   - driver: Runs workloads.
   ///   - fencer: Hands databases over.
   ///   - facts: What the cluster reports about itself; asked at every heartbeat, published when it changes.
+  ///   - supervision: Who looks after the workloads.
   ///   - settings: The waits and limits.
   ///   - logger: Gets the life of flights at level info.
   public init(
@@ -45,10 +55,12 @@ public final class PilotService: Service {
     driver: any PlaneDriver,
     fencer: any DatabaseFencer,
     facts: (@Sendable () async -> PlaneFacts)? = nil,
+    supervision: Supervision = .included,
     settings: PilotSettings = PilotSettings(),
     logger: Logger
   ) {
     self.pilot = pilot
+    self.supervision = supervision
     self.settings = settings
     self.flightdeck = flightdeck
     self.driver = driver
@@ -66,7 +78,7 @@ public final class PilotService: Service {
     await withGracefulShutdownHandler {
       await withTaskGroup(of: Void.self) { group in
         // Workloads are looked after also while the Flightdeck is away.
-        group.addTask { await self.driver.supervise() }
+        if self.supervision == .included { group.addTask { await self.driver.supervise() } }
         group.addTask { await self.upkeep() }
         await self.serve(until: shutdown)
         group.cancelAll()
@@ -79,13 +91,14 @@ public final class PilotService: Service {
   /// One registration after the other.
   private func serve(until shutdown: Stop) async {
     var failures = 0
+    var losses = 0
     while !Task.isCancelled, !shutdown.isAnnounced {
       let sent = ContinuousClock.now
       do throws(FlightdeckError) {
         let registration = try await flightdeck.register(pilot: pilot)
         failures = 0
         logger.info("registered", metadata: ["generation": "\(registration.generation)"])
-        await PilotSession(
+        let end = await PilotSession(
           registration: registration,
           lease: Lease(duration: registration.lease, from: sent),
           shutdown: shutdown,
@@ -101,6 +114,9 @@ public final class PilotService: Service {
           settings: settings,
           logger: logger
         ).run()
+        // Two of one name must not drive each other out without a pause.
+        losses = end == .givenUp ? losses + 1 : 0
+        if losses > 0 { await pause(settings.reconnect.delay(attempt: losses, jitter: .random(in: 0..<1)), shutdown) }
       } catch {
         failures += 1
         logger.warning("cannot register", metadata: ["error": "\(error)"])

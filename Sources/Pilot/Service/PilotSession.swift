@@ -20,6 +20,14 @@ final class PilotSession: Sendable {
   private let settings: PilotSettings
   private let logger: Logger
 
+  /// How a session ended.
+  enum End {
+    case ended
+    /// The Flightdeck counts the Pilot as dead: it was silent for too long, or another one has its name.
+    case givenUp
+  }
+
+  private let isGivenUp = Flag()
   /// The end of this session, by a shutdown or to begin another one.
   private let stop: Stop
   private let controls = Mutex<[FlightID: FlightControl]>([:])
@@ -52,7 +60,14 @@ final class PilotSession: Sendable {
   }
 
   /// Lives until the end of the session, with every flight settled or lost.
-  func run() async {
+  ///
+  /// - Returns: How it ended.
+  func run() async -> End {
+    await live()
+    return isGivenUp.isRaised ? .givenUp : .ended
+  }
+
+  private func live() async {
     await withTaskGroup(of: Void.self) { group in
       group.addTask { await self.renew() }
       group.addTask { await self.publish() }
@@ -95,8 +110,7 @@ final class PilotSession: Sendable {
     } catch {
       switch error {
       case .declaredDead:
-        logger.warning("the Flightdeck gave this Pilot up", metadata: ["error": "\(error)"])
-        end()
+        giveUp(because: error)
       case .database(let failure) where !failure.mayHaveTakenEffect:
         logger.warning("cannot claim", metadata: ["error": "\(failure)"])
       default:
@@ -109,9 +123,18 @@ final class PilotSession: Sendable {
 
   private func fly(_ flight: ClaimedFlight, _ control: FlightControl) async {
     let departure = await runner.fly(flight, control)
-    controls.withLock { $0[flight.order.id] = nil }
+    // The same flight may be claimed again before we come here.
+    controls.withLock { if $0[flight.order.id] === control { $0[flight.order.id] = nil } }
     if departure == .stranded { end() }
     work.ring()
+  }
+
+  /// Others fly our flights by now: all work stops at once.
+  private func giveUp(because error: FlightdeckError) {
+    logger.warning("the Flightdeck gave this Pilot up", metadata: ["error": "\(error)"])
+    lease.revoke()
+    isGivenUp.raise()
+    end()
   }
 
   /// Ends the session: what runs may finish its step, and is handed back.
@@ -133,8 +156,7 @@ final class PilotSession: Sendable {
         for id in heartbeat.cancelRequested { controls.withLock { $0[id] }?.requestCancel() }
       } catch {
         if case .declaredDead = error {
-          logger.warning("the Flightdeck gave this Pilot up", metadata: ["error": "\(error)"])
-          end()
+          giveUp(because: error)
           return
         }
         pause = settings.retry(left: lease.left(), of: registration.lease)
