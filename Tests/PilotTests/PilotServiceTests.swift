@@ -99,11 +99,11 @@ final class RecordingDriver: PlaneDriver {
   @Test func aSupersededPilotStopsItsStepsAtOnce() async throws {
     let plane = try await plane(lease: .seconds(60))
     let journal = Shared<[String]>([])
-    let order = try order()
+    let order = try order(stepTimeout: .seconds(300))
     _ = try await plane.flightdeck.enqueue([order])
     var settings = Plane.settings
     settings.heartbeat = .milliseconds(100)
-    settings.shutdownGrace = .seconds(60)
+    settings.shutdownGrace = .seconds(300)
     let driver = RecordingDriver("first", journal: journal, heldUp: .checkImage)
     let first = try plane.pilot("same", driver: driver, settings: settings)
     try await withThrowingTaskGroup(of: Void.self) { group in
