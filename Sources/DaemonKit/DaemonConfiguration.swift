@@ -48,7 +48,7 @@ public struct DaemonConfiguration: Sendable {
     } catch let error as DaemonExit {
       throw error
     } catch {
-      throw .usage("\(program): cannot read the configuration file \(file): \(error)")
+      throw .usage("cannot read the configuration file \(file): \(error)")
     }
   }
 
@@ -124,11 +124,11 @@ public struct DaemonConfiguration: Sendable {
     while let argument = rest.popFirst() {
       let flag = argument.prefix { $0 != "=" }
       guard settings.contains(where: { $0.flag == flag }) else {
-        throw .usage("\(program): unknown argument '\(argument.prefix(80))'; '\(program) --help' lists them")
+        throw .usage("unknown argument '\(argument.prefix(80))'; '\(program) --help' lists them")
       }
       guard !argument.contains("=") else { continue }
       guard let value = rest.popFirst(), !value.hasPrefix("--") else {
-        throw .usage("\(program): \(flag) needs a value")
+        throw .usage("\(flag) needs a value")
       }
     }
   }

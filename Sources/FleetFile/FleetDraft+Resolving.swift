@@ -14,6 +14,7 @@ extension FleetDraft {
     noteDuplicates(servers.map { ($0.value.name, $0.place) }, "database server")
     noteDuplicates(deployments.map { ($0.name.value.rawValue, $0.name.place) }, "deployment")
 
+    noteSharedPlaces()
     let regionNames = regions.map(\.value.name.rawValue)
     for region in clusters.map(\.region) + workspaces.map(\.region) {
       noteUnknown(region.value.rawValue, in: regionNames, "region", at: region.place)
@@ -45,6 +46,29 @@ extension FleetDraft {
       databaseServers: servers.map(\.value) + resolver.impliedServers,
       deployments: entries
     )
+  }
+
+  /// Notes clusters that have the same Flightdeck or the same folder: they would be one cluster with two names.
+  private func noteSharedPlaces() {
+    var flightdecks: [ConnectionSource: ClusterName] = [:]
+    var folders: [String: ClusterName] = [:]
+    for cluster in clusters {
+      let (entry, name) = (cluster.entry, cluster.entry.cluster.name)
+      if let other = flightdecks.updateValue(name, forKey: entry.flightdeck), other != name {
+        diagnostics.add(
+          "clusters '\(other)' and '\(name)' have the same Flightdeck",
+          fix: "give each cluster a database of its own",
+          at: cluster.place
+        )
+      }
+      if let other = folders.updateValue(name, forKey: entry.directory), other != name {
+        diagnostics.add(
+          "clusters '\(other)' and '\(name)' have the same folder \(entry.directory)",
+          fix: "give each cluster a folder of its own",
+          at: cluster.place
+        )
+      }
+    }
   }
 
   private func followDeployments() {

@@ -21,7 +21,8 @@ enum Suggestion {
   static func fix(for word: String, in candidates: [String], otherwise: String) -> String {
     if let nearest = nearest(to: word, in: candidates) { return "did you mean '\(nearest)'?" }
     guard !candidates.isEmpty, candidates.count <= 16 else { return otherwise }
-    return "use one of: \(candidates.joined(separator: ", "))"
+    var known: Set<String> = []
+    return "use one of: \(candidates.filter { known.insert($0).inserted }.joined(separator: ", "))"
   }
 
   /// Optimal string alignment: insertions, deletions, substitutions and swapped neighbours cost 1.

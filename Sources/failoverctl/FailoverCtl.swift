@@ -1,6 +1,7 @@
 // The command line of the control plane: the list of commands, and how errors become exit codes.
 
 import ArgumentParser
+import FailoverCore
 import Foundation
 
 #if canImport(Glibc)
@@ -28,6 +29,7 @@ struct FailoverCtl: AsyncParsableCommand {
       Exit codes: 0 done; 1 the failover or the check failed; 2 wrong usage or bad input; 3 not eligible,
       a precondition failed, or drift; 4 not found; 5 server or database not reachable; 130 interrupted.
       """,
+    version: Product.version,
     groupedSubcommands: [
       CommandGroup(
         name: "Fleet",

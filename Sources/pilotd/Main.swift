@@ -80,7 +80,7 @@ enum PilotDaemon {
           store: secrets,
           storeName: storeName,
           driver: "process",
-          version: version
+          version: Product.version
         )
       },
       supervision: .elsewhere,
@@ -133,9 +133,6 @@ enum PilotDaemon {
       throw DaemonExit.usage("the Flightdeck's URL cannot be used: \(error)")
     }
   }
-
-  /// The version that a Pilot reports of itself.
-  private static let version = "0.1.0"
 
   /// A name of this process: its host's name as far as a name may hold it, its number, and chance, for two containers of a host may
   /// have both in common.

@@ -120,7 +120,9 @@ extension FailoverPlanner {
       }
       if deployment.mechanism != .image { reasons.append(.notImageBased(deployment.mechanism)) }
       if let database = deployment.database {
-        for cluster in [options.source, options.destination] where database.role(of: cluster) == nil {
+        // A cluster that does not exist needs no role; its name is the problem.
+        for cluster in [options.source, options.destination]
+        where database.role(of: cluster) == nil && fleet.cluster(cluster) != nil {
           reasons.append(.noSecondCredential(deployment.name, cluster: cluster))
         }
       }

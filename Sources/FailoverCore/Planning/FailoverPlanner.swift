@@ -28,6 +28,7 @@ public enum FailoverPlanner {
     problems.add(scope.problems)
     problems.add(selection.problems)
     for circle in order.circles { problems.add(problem(ofCircle: circle.map { names[$0] })) }
+    if options.mode == .controlled { problems.add(tasksUnknown(selection)) }
     if missions.isEmpty, let problem = nothingToMove(scope, selection, options) { problems.add(problem) }
 
     return FailoverPlan(
@@ -78,6 +79,26 @@ public enum FailoverPlanner {
     )
   }
 
+  /// Warns of deployments whose running tasks nobody can tell: there a controlled move waits for none.
+  private static func tasksUnknown(_ selection: Selection) -> [PlanProblem] {
+    let names = selection.movable.map(\.deployment)
+      .filter { $0.processes.contains { $0.runningTasks == nil } }.map(\.name.rawValue)
+    guard !names.isEmpty else { return [] }
+    let more = names.count > namesShown ? " and \(names.count - namesShown) more" : ""
+    return [
+      PlanProblem(
+        .tasksUnknown,
+        subject: names.prefix(namesShown).joined(separator: ", ") + more,
+        reason: "a process declares no 'runningTasks', so tasks that run when it is moved are cut off",
+        fix: "declare 'drain' and 'runningTasks' in the fleet file, see Docs/FleetFile.md",
+        severity: .warn
+      )
+    ]
+  }
+
+  /// How many names a problem lists.
+  private static let namesShown = 5
+
   /// Why nothing would move, unless another problem says it better.
   private static func nothingToMove(
     _ scope: Scope,
@@ -101,7 +122,7 @@ public enum FailoverPlanner {
       .nothingToMove,
       subject: options.source.rawValue,
       reason: "every deployment of the request is skipped: \(counts.joined(separator: ", "))",
-      fix: "see the reason beside each skipped deployment"
+      fix: "see the reason of each with: failoverctl plan --from \(options.source) --to \(options.destination)"
     )
   }
 

@@ -93,6 +93,8 @@ public enum ProblemCode: String, Hashable, Codable, Sendable, CaseIterable {
   case invalidOption = "INVALID_OPTION"
   /// An option has no effect, or an unusual one, together with another.
   case unusualOption = "UNUSUAL_OPTION"
+  /// Deployments of a controlled move have no way to tell their running tasks.
+  case tasksUnknown = "TASKS_UNKNOWN"
   /// The request names no deployment.
   case emptyScope = "EMPTY_SCOPE"
   /// The request names a deployment that does not exist.

@@ -42,7 +42,7 @@ extension Flightdeck {
       do throws(PostgresError) {
         return try Self.transact(on: connection, settings, access, wakes: wakes, body)
       } catch {
-        throw FlightdeckError.database(error)
+        throw FlightdeckError(postgres: error)
       }
     }
   }

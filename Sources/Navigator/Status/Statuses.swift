@@ -176,6 +176,8 @@ public struct DeploymentStatus: Hashable, Sendable {
   public let placement: String
   /// Why its placement failed, or nil if it did not.
   public let placementError: String?
+  /// The newest flight that puts it in place, or nil if its record was removed.
+  public let placementFlight: FlightProgress?
   /// The mission that moves it now, or nil if none does.
   public let activeMission: MissionID?
 }

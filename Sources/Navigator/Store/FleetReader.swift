@@ -126,20 +126,31 @@ enum FleetReader {
     // missions_active serves the join: it holds only the missions that have not ended.
     let rows = try db.query(
       """
-      select d.deployment, d.cluster, d.generation, d.cordoned, d.placement, d.placement_error, m.id as mission
+      select d.deployment, d.cluster, d.generation, d.cordoned, d.placement, d.placement_error, d.placement_attempt,
+        m.id as mission
       from navigator.deployments as d
         left join navigator.missions as m on m.deployment = d.name and m.ended_at is null
       order by d.name
       """
     )
-    return try rows.map { row in
+    let read = try rows.map { row in
+      let deployment: Deployment = try Coding.value("deployment", of: row)
+      let attempt = Int(try row.decode("placement_attempt", as: Int32.self))
+      return (
+        row, deployment,
+        MissionID(request: FlightID.placementRequest, deployment: deployment.name, attempt: attempt)
+      )
+    }
+    let flights = try RequestReader.flights(of: read.map(\.2), on: db)
+    return try read.map { row, deployment, placement in
       DeploymentStatus(
-        deployment: try Coding.value("deployment", of: row),
+        deployment: deployment,
         cluster: try ClusterName(row.decode("cluster", as: String.self)),
         generation: Generation(try row.decode("generation", as: Int64.self)),
         cordoned: try row.decode("cordoned", as: String?.self),
         placement: try row.decode("placement", as: String.self),
         placementError: try row.decode("placement_error", as: String?.self),
+        placementFlight: flights[placement]?.first,
         activeMission: try row.decode("mission", as: String?.self).map { try MissionID($0) }
       )
     }

@@ -67,7 +67,8 @@ enum RequestReader {
     }
   }
 
-  private static func flights(
+  /// The flights of missions, sorted by identifier.
+  static func flights(
     of missions: [MissionID],
     on db: isolated PostgresConnection
   ) throws -> [MissionID: [FlightProgress]] {

@@ -61,7 +61,7 @@ extension ProcessDriver {
     }
     guard context.deployment.database != nil else { return values }
     do throws(SecretStoreError) {
-      values[Self.databaseKey] = try await secrets.require(.database(of: context.deployment.name, on: cluster))
+      values[Self.databaseKey] = try await secrets.credential(of: context.deployment.name, on: cluster)
     } catch { throw StepError(error) }
     return values
   }

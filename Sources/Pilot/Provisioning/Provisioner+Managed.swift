@@ -10,6 +10,7 @@ extension Provisioner {
     _ holding: Holding,
     _ adoption: Adoption
   ) async throws(StepError) -> ProvisionReport {
+    try await refuseForeignStore(deployment, database)
     var credentials: [Credential] = []
     for assignment in database.roles {
       credentials.append(try await credential(of: deployment, database, assignment))
@@ -26,6 +27,30 @@ extension Provisioner {
     }
     report.changes += adopted
     return report
+  }
+
+  /// Refuses a store that has no credential of a role that exists: it is not the store that the role was made with.
+  ///
+  /// To give the role a new password would lock out the workload that signs in with the old one. A crash cannot lead here: a
+  /// credential is in the store before its role is made.
+  private func refuseForeignStore(_ deployment: Deployment, _ database: Database) async throws(StepError) {
+    var unknown: [String] = []
+    for assignment in database.roles {
+      do throws(SecretStoreError) {
+        let path = try SecretPath.database(of: deployment.name, on: assignment.cluster)
+        if try await secrets.read(path) == nil { unknown.append(assignment.role) }
+      } catch { throw StepError(error) }
+    }
+    guard !unknown.isEmpty else { return }
+    let wanted = unknown
+    let existing = try await withAdministrator(of: database) { connection in
+      try wanted.filter { try Self.exists(role: $0, connection) }
+    }
+    guard let role = existing.first else { return }
+    throw .permanent(
+      "role \(role) exists, but the secret store has no credential of it: name the store that deployment "
+        + "\(deployment.name) was made with; if that is lost, drop the role and apply again"
+    )
   }
 
   /// What a login role signs in with.

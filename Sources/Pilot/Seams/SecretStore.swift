@@ -20,6 +20,19 @@ public protocol SecretStore: Sendable {
 }
 
 extension SecretStore {
+  /// Reads a cluster's credential for a deployment's database, which must be there.
+  ///
+  /// A customer writes it with an editor or `echo`, so the end of its line is not part of it.
+  public func credential(
+    of deployment: DeploymentName,
+    on cluster: ClusterName
+  ) async throws(SecretStoreError) -> Secret {
+    let secret = try await require(.database(of: deployment, on: cluster))
+    var value = secret.value[...]
+    while value.last?.isNewline == true { value.removeLast() }
+    return Secret(String(value))
+  }
+
   /// Reads a secret that must be there.
   public func require(_ path: SecretPath) async throws(SecretStoreError) -> Secret {
     guard let secret = try await read(path) else { throw .missing(path) }

@@ -84,6 +84,11 @@ struct Describe: AsyncParsableCommand {
     fields.add("generation", "\(status.generation)")
     fields.add("state", status.placement)
     if let error = status.placementError { fields.add("error", error) }
+    if let flight = status.placementFlight, status.placement != "PLACED" {
+      let step = flight.step.map { " at \($0.rawValue)" } ?? ""
+      fields.add("flight", "\(flight.id): \(flight.phase)\(step), \(flight.stepsDone) of \(flight.steps) steps")
+      if let error = flight.lastError { fields.addBelow(error) }
+    }
     if let reason = status.cordoned { fields.add("cordoned", reason) }
     if let mission = status.activeMission { fields.add("moved by", mission.description) }
     fields.add("image", "\(deployment.image) (\(deployment.mechanism.rawValue))")
@@ -114,8 +119,20 @@ struct Describe: AsyncParsableCommand {
     }
     fields.add("missions", Follower.summary(status))
     fields.add("plan", status.planHash)
-    let lines = fields.lines + [""] + missions.map(Follower.text(of:))
+    fields.add("you may", Self.verbs(of: status).joined(separator: ", "))
+    let lines = fields.lines + [""] + missions.flatMap(Follower.text(of:))
     return Shown(document: Documents.update(status, missions), lines: lines)
+  }
+
+  /// What an operator may type about a request now.
+  private static func verbs(of status: RequestStatus) -> [String] {
+    switch status.phase {
+    case .pending, .inProgress:
+      (status.holds.isEmpty ? ["hold"] : ["resume"]) + (status.isCancelled ? [] : ["cancel"])
+    case .failed: status.counts.succeeded > 0 ? ["retry", "failback"] : ["retry"]
+    case .succeeded: ["failback"]
+    case .cancelled: status.counts.succeeded > 0 ? ["failback"] : ["nothing"]
+    }
   }
 
   private func mission(_ navigator: Navigator) async throws -> Shown {
@@ -127,6 +144,9 @@ struct Describe: AsyncParsableCommand {
     if let generation = status.generation { fields.add("generation", "\(generation)") }
     if let held = status.held { fields.add("held", held.description) }
     if let skip = status.skipReason { fields.add("skipped", skip.description) }
+    if status.verbs.contains(.commit), let end = status.mission.wakeAt {
+      fields.add("commits", "by itself at \(Moments.short(end))")
+    }
     if !status.tasksRunning.isEmpty { fields.add("tasks", status.tasksRunning.joined(separator: ", ")) }
     if !status.tasksLost.isEmpty { fields.add("tasks lost", status.tasksLost.joined(separator: ", ")) }
     if let receipt = status.mission.fenceReceipt {

@@ -112,7 +112,7 @@ struct Get: AsyncParsableCommand {
     for status in deployments {
       let note =
         status.activeMission.map { "moving: \($0)" } ?? status.cordoned.map { "cordoned: \($0)" }
-        ?? status.placementError ?? ""
+        ?? status.placementError ?? (status.placement == "PLACED" ? nil : status.placementFlight?.lastError) ?? ""
       table.add(
         status.deployment.name.rawValue,
         status.deployment.workspace.rawValue,
@@ -136,7 +136,8 @@ struct Get: AsyncParsableCommand {
         status.mode.rawValue,
         status.phase.rawValue,
         Moments.short(status.submittedAt),
-        Follower.summary(status)
+        (status.holds.isEmpty ? "" : "ON HOLD (\(status.holds.map(\.rawValue).joined(separator: ", "))), ")
+          + Follower.summary(status)
       )
     }
     return Listing(

@@ -53,6 +53,7 @@ extension Documents {
       ("generation", .integer(status.generation.rawValue)),
       ("state", .text(status.placement)),
       ("error", JSON(status.placementError)),
+      ("placementFlight", status.placementFlight.map(Documents.flight) ?? .null),
       ("cordoned", JSON(status.cordoned)),
       ("activeMission", JSON(status.activeMission?.description)),
       ("image", .text(deployment.image)),

@@ -3,6 +3,7 @@
 import FailoverCore
 import FleetFile
 import Foundation
+import LibPQ
 import Navigator
 import Pilot
 
@@ -25,7 +26,11 @@ struct ApplyWork: Sendable {
     if let folder {
       let secrets = try await FileSecretStore(directory: folder, logger: Session.logger)
       for server in fleet.databaseServers {
-        try await secrets.write(Secret(try Self.url(of: server)), to: .server(server.name))
+        let url = Secret(try Self.url(of: server))
+        let path = try SecretPath.server(server.name)
+        guard try await secrets.read(path) != url else { continue }
+        try await Self.tryOut(url, of: server)
+        try await secrets.write(url, to: path)
       }
       deployments = []
       for entry in fleet.deployments { deployments.append(try await Self.storeSecrets(of: entry, in: secrets)) }
@@ -81,6 +86,31 @@ struct ApplyWork: Sendable {
       return try read(path, for: "database server \(server.name)").trimmingCharacters(in: .whitespacesAndNewlines)
     }
   }
+
+  /// Signs in once: an address that cannot be right must not take the place of one that is.
+  private static func tryOut(_ url: Secret, of server: DatabaseServerEntry) async throws {
+    func unusable(_ code: CtlError.Code, _ reason: String) -> CtlError {
+      CtlError(
+        code,
+        "database server \(server.name): \(reason); nothing was applied",
+        next: "check its 'url' or 'urlFile' in the fleet file"
+      )
+    }
+    var configuration: PostgresConfiguration
+    do {
+      configuration = try PostgresConfiguration(url.value)
+    } catch { throw unusable(.usage, "\(error)") }
+    guard configuration.host != nil else {
+      throw unusable(.usage, "its URL names no host, so workloads could not find it")
+    }
+    configuration.connectTimeout = connectTimeout
+    do {
+      let connection = try await PostgresConnection.connect(configuration)
+      await connection.close()
+    } catch { throw unusable(.unreachable, "\(error)") }
+  }
+
+  private static let connectTimeout = Duration.seconds(10)
 
   private static func read(_ path: String, for what: String) throws -> String {
     do {

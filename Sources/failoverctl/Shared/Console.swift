@@ -11,8 +11,12 @@ import Synchronization
 
 /// The two streams of the program.
 enum Console {
-  /// The width that lines keep to.
-  static let width = 100
+  /// The width that lines keep to: 100 characters, or less if the terminal is narrower.
+  static let width: Int = {
+    var size = winsize()
+    guard unsafe ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col >= 40 else { return 100 }
+    return min(100, Int(size.ws_col))
+  }()
 
   // A reader that went away (`| head`) ends the program by SIGPIPE, as usual for command-line tools; other failures to
   // write have nobody left to be told to.

@@ -17,7 +17,7 @@ struct Follower {
 
   private let style: Style
   private let started = ContinuousClock.now
-  private var shown: [MissionID: String] = [:]
+  private var shown: [MissionID: [String]] = [:]
   private var shownRequest = ""
 
   init(_ style: Style) { self.style = style }
@@ -70,7 +70,11 @@ struct Follower {
         let text = Self.text(of: mission)
         guard text != shown[mission.id] else { continue }
         // What has not begun yet needs no line of its own.
-        if shown[mission.id] != nil || mission.phase != .pending { line("  " + text) }
+        if shown[mission.id] != nil || mission.phase != .pending {
+          line("  " + text[0])
+          for more in text.dropFirst() { below("  " + more) }
+          if mission.held != nil { below("  " + Self.next(mission)) }
+        }
         shown[mission.id] = text
       }
       if request.phase.isTerminal { line(Self.summary(request)) }
@@ -81,8 +85,21 @@ struct Follower {
     let seconds = (ContinuousClock.now - started).inSeconds
     let tenths = Int((seconds * 10).rounded())
     let clock = "\(tenths / 10).\(tenths % 10)s"
-    Console.out(Colour.faint.paint(String(repeating: " ", count: max(0, 7 - clock.count)) + clock) + "  " + text)
+    Console.out(
+      Colour.faint.paint(String(repeating: " ", count: max(0, Self.clockWidth - 2 - clock.count)) + clock) + "  " + text
+    )
   }
+
+  /// A line that goes on with the one above.
+  private func below(_ text: String) { Console.out(String(repeating: " ", count: Self.clockWidth) + text) }
+
+  /// What an operator may type about a mission that waits for one.
+  private static func next(_ mission: MissionStatus) -> String {
+    "next: " + mission.verbs.map { "failoverctl \(Verbs.word($0)) \(mission.id)" }.joined(separator: ", or: ")
+  }
+
+  /// The width of the time and the gap behind it.
+  private static let clockWidth = 9
 
   static func summary(_ request: RequestStatus) -> String {
     let counts = request.counts
@@ -95,13 +112,18 @@ struct Follower {
     return "\(counts.planned) planned: \(told.isEmpty ? "nothing" : told)"
   }
 
-  /// One mission in one line.
-  static func text(of mission: MissionStatus) -> String {
+  /// One mission, in one line if there is not much to say of it.
+  static func text(of mission: MissionStatus) -> [String] {
     let name = mission.order.deployment.name.rawValue
     let padded = name + String(repeating: " ", count: max(0, 24 - name.count))
     let phase = mission.phase.rawValue
-    let word = Colour.of(state: phase).paint(phase) + String(repeating: " ", count: max(0, 16 - phase.count))
-    return String("\(padded) \(word)  \(detail(of: mission))".prefixVisible(Console.width - 11))
+    let detail = detail(of: mission)
+    let word = Colour.of(state: phase).paint(phase)
+    guard !detail.isEmpty else { return ["\(padded) \(word)"] }
+    let head = "\(padded) \(word)" + String(repeating: " ", count: max(0, 16 - phase.count)) + "  "
+    let indentation = max(24, name.count) + 1 + max(16, phase.count) + 2
+    let parts = Wrapping.lines(detail, width: max(30, Console.width - clockWidth - 2 - indentation))
+    return [head + parts[0]] + parts.dropFirst().map { String(repeating: " ", count: indentation) + $0 }
   }
 
   private static func detail(of mission: MissionStatus) -> String {
@@ -113,8 +135,9 @@ struct Follower {
       return "\(count): \(names.prefix(3).joined(separator: ", "))"
     }
     if mission.phase.isTerminal {
-      let lost = mission.tasksLost.isEmpty ? "" : ", \(mission.tasksLost.count) tasks lost"
-      return (mission.ending?.cause.map { $0.description } ?? "") + lost
+      let cause = mission.ending?.cause.map { [$0.description] } ?? []
+      let lost = mission.tasksLost.isEmpty ? [] : ["tasks lost: " + mission.tasksLost.joined(separator: ", ")]
+      return (cause + lost).joined(separator: "; ")
     }
     let current = Set(mission.mission.currentFlights)
     return mission.flights.filter { current.contains($0.id) }
@@ -123,25 +146,5 @@ struct Follower {
         return "\(flight.cluster) \(flight.stepsDone)/\(flight.steps)\(error)"
       }
       .joined(separator: ", ")
-  }
-}
-
-extension String {
-  /// At most `count` visible characters; sequences that colour the text take no room.
-  fileprivate func prefixVisible(_ count: Int) -> String {
-    var visible = 0
-    var isEscape = false
-    var result = ""
-    for character in self {
-      if character == "\u{1B}" { isEscape = true }
-      if isEscape {
-        result.append(character)
-        if character == "m" { isEscape = false }
-        continue
-      }
-      visible += 1
-      if visible <= count { result.append(character) }
-    }
-    return result
   }
 }

@@ -5,7 +5,9 @@ struct Table: Sendable {
   private let titles: [String]
   private var rows: [[String]] = []
 
-  /// Makes a table; the last column takes what room is left, and its text is cut there.
+  /// Makes a table; the last column takes what room is left, and its text goes on below where that is too little.
+  ///
+  /// Nothing is cut: what stands in a table is what the next command is typed from.
   init(_ titles: String...) { self.titles = titles }
 
   /// Adds a row, a text for each column.
@@ -17,29 +19,32 @@ struct Table: Sendable {
 
   var isEmpty: Bool { rows.isEmpty }
 
-  /// The lines of the table, none wider than `width`.
+  /// The lines of the table; none is wider than `width`, unless the columns before the last leave too little.
   func lines(width: Int = Console.width) -> [String] {
-    let gap = 2
-    var widths = titles.indices.map { column in
+    let gap = "  "
+    let last = titles.count - 1
+    let widths = titles.indices.map { column in
       ([titles[column]] + rows.map { $0[column] }).map(\.count).max() ?? 0
     }
-    // The widest columns give way first; each keeps room for something readable.
-    while widths.reduce(0, +) + gap * (widths.count - 1) > width {
-      guard let widest = widths.indices.max(by: { widths[$0] < widths[$1] }), widths[widest] > 8 else { break }
-      widths[widest] -= 1
-    }
-    return ([titles] + rows).enumerated().map { index, cells in
-      var line = ""
-      for (column, cell) in cells.enumerated() {
-        let shown = cell.count > widths[column] ? cell.prefix(widths[column] - 1) + "…" : cell[...]
-        let padding = column == cells.count - 1 ? 0 : widths[column] - shown.count + gap
+    let indentation = widths.dropLast().reduce(0) { $0 + $1 + gap.count }
+    let room = max(Self.leastRoom, width - indentation)
+    return ([titles] + rows).enumerated().flatMap { index, cells in
+      var head = ""
+      for column in 0..<last {
         let isState = index > 0 && titles[column] == "STATE"
-        line += index == 0 ? Colour.strong.paint(String(shown)) : isState ? painted(String(shown)) : String(shown)
-        line += String(repeating: " ", count: padding)
+        let text = index == 0 ? Colour.strong.paint(cells[column]) : isState ? painted(cells[column]) : cells[column]
+        head += text + String(repeating: " ", count: widths[column] - cells[column].count) + gap
       }
-      return line
+      let parts = Wrapping.lines(cells[last], width: room)
+      return parts.enumerated().map { place, part in
+        let text = index == 0 ? Colour.strong.paint(part) : last == 0 || titles[last] != "STATE" ? part : painted(part)
+        return place == 0 ? head + text : String(repeating: " ", count: indentation) + text
+      }
     }
   }
+
+  /// What the last column has at least.
+  private static let leastRoom = 24
 
   /// Prints the table, or `nothing` if it has no rows.
   func print(ifEmpty nothing: String) {

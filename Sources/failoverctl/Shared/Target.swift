@@ -20,7 +20,7 @@ struct VerbArguments: ParsableArguments {
   var target: String
 
   @Option(name: .long, help: ArgumentHelp("Why, for the history.", valueName: "text"))
-  var reason = "asked for by an operator"
+  var reason = "no reason given"
 
   func validate() throws {
     if reason.isEmpty || reason.utf8.count > 1_000 { throw ValidationError("--reason has 1 to 1000 characters") }
