@@ -92,9 +92,7 @@ enum Cleaner {
     "delete from navigator.requests where id = any($1::text[])",
   ]
 
-  /// Events that belong to no request: those of clusters.
-  ///
-  /// The primary key serves the search, since old ones come first.
+  /// Events that belong to no request: those of clusters. The primary key serves the search, since old ones come first.
   private static let eventRemoval: SQL = """
     delete from navigator.events as e using (
       select sequence from navigator.events where request is null and at < $1 order by sequence limit $2
