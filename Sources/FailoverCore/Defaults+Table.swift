@@ -146,13 +146,6 @@ extension Defaults {
     ),
     row(
       "Navigator",
-      "navigator.placementTimeout",
-      placementTimeout,
-      ours,
-      "what a deployment may take to get into place after it was applied"
-    ),
-    row(
-      "Navigator",
       "navigator.phaseSlack",
       phaseSlack,
       ours,

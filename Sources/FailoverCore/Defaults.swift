@@ -97,8 +97,6 @@ public enum Defaults {
   public static let cleanupGrace = Duration.seconds(60)
   /// What a mission's phase may take beyond the timeouts of its steps: two leases, for a Pilot that dies and is replaced.
   public static let phaseSlack = Duration.seconds(120)
-  /// How long a deployment may take to get into place after it was applied: longer than any step of it.
-  public static let placementTimeout = Duration.seconds(30 * 60)
   /// How long a mission that is rolled back waits for its forward flights to stop: two leases.
   public static let settleTimeout = Duration.seconds(120)
 

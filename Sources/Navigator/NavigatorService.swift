@@ -83,11 +83,6 @@ public final class NavigatorService: Service {
         }
       }
       group.addTask {
-        await self.loop("placements", bell: Doorbell(), poll: self.settings.debtReconcile) {
-          try await self.giveUpPlacements()
-        }
-      }
-      group.addTask {
         await self.loop("history", bell: Doorbell(), poll: self.settings.cleanupInterval) {
           try await Cleaner.removeHistory(
             olderThan: self.settings.historyRetention,
@@ -99,16 +94,6 @@ public final class NavigatorService: Service {
       group.addTask { await self.tendPlanes(bells) }
       await group.waitForAll()
     }
-  }
-
-  /// Gives up placements that take too long; whether there may be more.
-  private func giveUpPlacements() async throws -> Bool {
-    let (limit, batch) = (settings.placementTimeout, settings.batch)
-    let names = try await pool.unit { db, unit in
-      try PlacementStore.expire(after: limit, atMost: batch, at: unit.now, on: db)
-    }
-    for name in names { logger.error("a deployment did not get into place", metadata: ["deployment": "\(name)"]) }
-    return names.count == batch
   }
 
   /// The bells of the loops that other replicas, or an operator's command, may wake.

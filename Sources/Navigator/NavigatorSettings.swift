@@ -22,8 +22,6 @@ public struct NavigatorSettings: Hashable, Sendable {
   public var thresholds = PlaneHealth.Thresholds()
   /// How often debts that may be paid are paid.
   public var debtReconcile = Defaults.pendingCleanupReconcile
-  /// How long a deployment may take to get into place after it was applied.
-  public var placementTimeout = Defaults.placementTimeout
   /// How often old history is removed.
   public var cleanupInterval = Defaults.cleanupInterval
   /// How long history is kept; a deployment's newest is always kept.

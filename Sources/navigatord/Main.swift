@@ -57,7 +57,6 @@ enum NavigatorDaemon {
     BoundSetting("eventBatch", \.eventBatch, in: 1...10_000, "How many events one transaction takes."),
     BoundSetting("heartbeatInterval", \.heartbeatInterval, "How often a cluster's heartbeat is looked for."),
     BoundSetting("debtInterval", \.debtReconcile, "How often debts that may be paid are paid."),
-    BoundSetting("placementTimeout", \.placementTimeout, "How long a deployment may take to get into place."),
     BoundSetting("cleanupInterval", \.cleanupInterval, "How often old history is removed."),
     BoundSetting("historyRetention", \.historyRetention, "How long history is kept; a deployment's newest always is."),
     BoundSetting("dispatcherLease", \.dispatcherLease, "How long a replica holds what it delivers."),

@@ -12,8 +12,6 @@ public struct Debt: StateMachine {
   public private(set) var payingFlight: FlightID?
   /// The number of the last flight that was to pay it.
   public private(set) var flights: Int
-  /// Whether the deployment was verified to run elsewhere, so that what was left here may be deleted.
-  public private(set) var isProven: Bool
   /// Why the last flight did not pay it.
   public private(set) var lastFailure: FlightFailure?
   /// Where the debt is.
@@ -27,7 +25,7 @@ public struct Debt: StateMachine {
     case paid = "PAID"
     /// An operator wrote it off.
     case abandoned = "ABANDONED"
-    /// The deployment moved to that cluster again, so that what was left is in use; or a newer mission cleaned the cluster.
+    /// The deployment moved to that cluster again: what was left is in use.
     case superseded = "SUPERSEDED"
 
     /// Whether the debt is settled.
@@ -42,7 +40,6 @@ public struct Debt: StateMachine {
     self.note = note
     self.generation = generation
     self.payingFlight = note.payingFlight
-    self.isProven = note.mayBePaidAlone
     self.flights = flights
     self.phase = note.abandoned ? .abandoned : .open
   }
@@ -67,15 +64,13 @@ public struct Debt: StateMachine {
     case pay
     /// An operator writes it off.
     case abandon(reason: String)
-    /// A newer mission moved the deployment to yet another cluster, where it was verified.
-    case prove
-    /// A newer mission moves the deployment to that cluster, or has cleaned it.
+    /// A newer mission moves the deployment to that cluster.
     case supersede
 
     /// The payload-free kinds of events.
     public enum Kind: String, CaseIterable, Sendable {
       /// See ``Event``.
-      case flightSucceeded, flightFailed, flightReported, pay, abandon, prove, supersede
+      case flightSucceeded, flightFailed, flightReported, pay, abandon, supersede
     }
 
     /// Which kind of event this is.
@@ -86,7 +81,6 @@ public struct Debt: StateMachine {
       case .flight: .flightReported
       case .pay: .pay
       case .abandon: .abandon
-      case .prove: .prove
       case .supersede: .supersede
       }
     }
@@ -106,7 +100,6 @@ public struct Debt: StateMachine {
     Transition(.open, .flightFailed, .open),
     Transition(.open, .pay, .open),
     Transition(.open, .abandon, .abandoned),
-    Transition(.open, .prove, .open),
     Transition(.open, .supersede, .superseded),
   ]
 
@@ -132,13 +125,13 @@ public struct Debt: StateMachine {
       return .acted([])
     case .pay:
       guard payingFlight == nil else { return .ignored(.duplicate) }
-      guard isProven else {
+      guard note.mayBePaidAlone else {
         throw IllegalTransition(
           machine: "debt of \(mission) on \(note.cluster)",
           phase: phase.rawValue,
           event: event.kind.rawValue,
           reason: "nothing proves that \(mission.deployment) runs elsewhere, so nothing of it is deleted; "
-            + "move it with a new request, or abandon the debt"
+            + "fly it again with 'failoverctl retry', or abandon the debt"
         )
       }
       flights += 1
@@ -154,10 +147,6 @@ public struct Debt: StateMachine {
     case .abandon:
       defer { phase = .abandoned }
       return .acted(payingFlight.map { [.cancel($0)] } ?? [])
-    case .prove:
-      guard !isProven else { return .ignored(.duplicate) }
-      isProven = true
-      return .acted([])
     case .supersede:
       defer { phase = .superseded }
       return .acted(payingFlight.map { [.cancel($0)] } ?? [])

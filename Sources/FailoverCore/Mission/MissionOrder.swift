@@ -174,8 +174,8 @@ public struct DebtNote: Hashable, Codable, Sendable {
 }
 
 extension MissionOrder {
-  /// The same order under another identifier, for the deployment as it is now: a new try.
-  public func numbered(_ id: MissionID, _ deployment: Deployment) -> MissionOrder {
+  /// The same order under another identifier: a new try.
+  public func numbered(_ id: MissionID) -> MissionOrder {
     MissionOrder(
       id: id,
       deployment: deployment,

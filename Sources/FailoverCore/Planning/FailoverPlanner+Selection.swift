@@ -106,12 +106,10 @@ extension FailoverPlanner {
     /// Everything about a deployment itself that keeps it where it is, what counts most first.
     func reasons(against state: DeploymentState, _ options: FailoverOptions) -> [SkipReason] {
       let deployment = state.deployment
-      guard let placement = state.placement else { return [.notPlaced(deployment.name)] }
+      guard let placement = state.placement else { return [.notPlaced()] }
       if placement.cluster == options.destination { return [.alreadyAtDestination(options.destination)] }
       if placement.cluster != options.source { return [.notOnSource(options.source, runsOn: placement.cluster)] }
       var reasons: [SkipReason] = []
-      // A controlled move is of something that works; by force the newest description is started on the destination.
-      if !placement.isInPlace, options.mode == .controlled { reasons.append(.notPlaced(deployment.name)) }
       if let mission = placement.activeMission {
         reasons.append(.missionActive(mission))
       } else if placement.cordoned {

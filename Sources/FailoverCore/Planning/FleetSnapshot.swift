@@ -75,11 +75,11 @@ public struct ClusterState: Hashable, Sendable {
   }
 }
 
-/// A deployment and where it belongs.
+/// A deployment and where it runs.
 public struct DeploymentState: Hashable, Sendable {
   /// The deployment as an operator described it.
   public let deployment: Deployment
-  /// Where it belongs, or nil if it belongs nowhere.
+  /// Where it runs, or nil if it runs nowhere yet.
   public let placement: Placement?
 
   /// Makes a state.
@@ -91,14 +91,10 @@ public struct DeploymentState: Hashable, Sendable {
 
 /// Where a deployment runs, and what may be done with it.
 public struct Placement: Hashable, Codable, Sendable {
-  /// The cluster that it belongs to: the one whose credential its database accepts.
+  /// The cluster that it runs on: the one whose credential its database accepts.
   public let cluster: ClusterName
   /// The newest generation of its database's owner.
   public let generation: Generation
-  /// Whether what was last applied is in place there.
-  ///
-  /// It is not while a change is being put in place, or after that failed; something older may run there then, or nothing.
-  public let isInPlace: Bool
   /// Whether an operator blocked changes to it.
   public let cordoned: Bool
   /// The mission that moves it now, or nil.
@@ -108,13 +104,11 @@ public struct Placement: Hashable, Codable, Sendable {
   public init(
     cluster: ClusterName,
     generation: Generation,
-    isInPlace: Bool = true,
     cordoned: Bool = false,
     activeMission: MissionID? = nil
   ) {
     self.cluster = cluster
     self.generation = generation
-    self.isInPlace = isInPlace
     self.cordoned = cordoned
     self.activeMission = activeMission
   }

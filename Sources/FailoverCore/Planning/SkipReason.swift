@@ -34,7 +34,7 @@ public enum SkipCode: String, Hashable, Codable, Sendable, CaseIterable {
   case alreadyAtDestination = "ALREADY_AT_DESTINATION"
   /// It runs on a cluster that is neither the source nor the destination.
   case notOnSource = "NOT_ON_SOURCE"
-  /// What was last applied is not in place on its cluster.
+  /// It runs nowhere yet.
   case notPlaced = "NOT_PLACED"
   /// Its workspace is pinned to a region that the destination does not stand in.
   case residency = "RESIDENCY"
@@ -95,14 +95,9 @@ extension SkipReason {
     )
   }
 
-  /// What was last applied of the deployment is not in place: it is being put there, or that failed.
-  public static func notPlaced(_ deployment: DeploymentName) -> SkipReason {
-    SkipReason(
-      code: .notPlaced,
-      reason:
-        "what was last applied is not in place yet, or failed; see failoverctl describe deployment \(deployment), "
-        + "then try again, or move it with --mode forced"
-    )
+  /// The deployment has not been placed on any cluster.
+  public static func notPlaced() -> SkipReason {
+    SkipReason(code: .notPlaced, reason: "it runs on no cluster yet, so there is nothing to move")
   }
 
   /// The deployment's workspace may not use the destination's region.
@@ -145,8 +140,11 @@ extension SkipReason {
     )
   }
 
-  /// The deployment is no longer on record where the plan saw it.
-  public static func changedSincePlan(_ what: String) -> SkipReason {
-    SkipReason(code: .changedSincePlan, reason: "\(what) since the plan; make a new request for it")
+  /// The deployment is no longer what the plan saw.
+  public static func changedSincePlan(expected: Generation, found: Generation) -> SkipReason {
+    SkipReason(
+      code: .changedSincePlan,
+      reason: "the plan was made for generation \(expected) and it is at \(found) now; make a new request for it"
+    )
   }
 }

@@ -15,7 +15,7 @@ enum Cleaner {
         """
         select d.mission, d.side from navigator.debts as d join navigator.planes as p on p.cluster = d.cluster
         where d.settled_at is null and p.health_phase = 'HEALTHY'
-          and (d.debt ->> 'isProven')::boolean and d.debt -> 'payingFlight' is null
+          and (d.debt -> 'note' ->> 'mayBePaidAlone')::boolean and d.debt -> 'payingFlight' is null
           and not exists (select from navigator.requests as r
                           where r.ended_at is null and d.cluster in (r.source, r.destination))
         order by d.incurred_at, d.mission, d.side limit $1
@@ -49,7 +49,7 @@ enum Cleaner {
         select m.id from navigator.missions as m join navigator.requests as r on r.id = m.request
         where m.ended_at < $1 and r.ended_at < $1
           and exists (select from navigator.missions as n
-                      where n.deployment = m.deployment and n.created_at > m.created_at and n.phase <> 'SKIPPED')
+                      where n.deployment = m.deployment and n.created_at > m.created_at)
           and not exists (select from navigator.debts as d where d.mission = m.id and d.settled_at is null)
         order by m.ended_at limit $2 for update of m skip locked
         """,
@@ -66,8 +66,7 @@ enum Cleaner {
       ).map { try $0.decode("id", as: String.self) }
       for statement in requestRemovals where !requests.isEmpty { try db.execute(statement, [requests]) }
       let placements = try db.execute(placementRemoval, [before, Int64(limit), FlightID.placementRequest.rawValue])
-      let events = try db.execute(eventRemoval, [before, Int64(limit)])
-      return max(missions.count, requests.count, placements, events) == limit
+      return max(missions.count, requests.count, placements) == limit
     }
   }
 
@@ -91,13 +90,6 @@ enum Cleaner {
     "delete from navigator.events where request = any($1::text[])",
     "delete from navigator.requests where id = any($1::text[])",
   ]
-
-  /// Events that belong to no request: those of clusters. The primary key serves the search, since old ones come first.
-  private static let eventRemoval: SQL = """
-    delete from navigator.events as e using (
-      select sequence from navigator.events where request is null and at < $1 order by sequence limit $2
-    ) as old where e.sequence = old.sequence
-    """
 
   /// Placement flights but those of each deployment's newest try.
   private static let placementRemoval: SQL = """

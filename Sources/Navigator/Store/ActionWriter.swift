@@ -50,10 +50,6 @@ enum ActionWriter {
     try deliver(deliveries, at: unit.now, on: db)
     try record(placements, on: db)
     try DebtStore.insert(debts, at: unit.now, on: db)
-    let moved = actions.compactMap { order, action -> MissionOrder? in
-      if case .tellRequest(.succeeded, _) = action { order } else { nil }
-    }
-    try DebtStore.settleOlder(than: moved, unit: &unit, on: db)
     try tell(outcomes, on: db)
     if !actions.isEmpty { unit.wakes = true }
   }
@@ -103,17 +99,6 @@ enum ActionWriter {
         deliveries.map(\.payload), now.postgres,
       ]
     )
-  }
-
-  /// Records hand-overs that are reported after their mission has ended: the database is where it is.
-  static func record(_ handOvers: [(FlightID, FlightReport.HandOver)], on db: isolated PostgresConnection) throws {
-    guard !handOvers.isEmpty else { return }
-    let placements = try handOvers.map { flight, handOver in
-      let order = try MissionReader.order(of: flight.mission, on: db)
-      return (order.deployment.name, order.cluster(handOver.receiver), handOver.generation)
-    }
-    try lockDeployments(placements.map(\.0), on: db)
-    try record(placements, on: db)
   }
 
   private static func record(

@@ -66,12 +66,19 @@ enum DebtStore {
     return reached
   }
 
-  /// Ends the debts of deployments on clusters that new missions bring them to.
+  /// A mission and the clusters on which it takes over what earlier missions left behind.
+  struct Takeover {
+    let mission: MissionID
+    let clusters: [ClusterName]
+  }
+
+  /// Ends the debts of deployments on clusters that new missions of them take over.
   static func supersede(
-    _ pairs: [(mission: MissionID, destination: ClusterName)],
+    _ takeovers: [Takeover],
     unit: inout Unit,
     on db: isolated PostgresConnection
   ) throws {
+    let pairs = takeovers.flatMap { takeover in takeover.clusters.map { (takeover.mission, $0) } }
     guard !pairs.isEmpty else { return }
     // debts_open serves the join.
     let rows = try db.query(
@@ -89,40 +96,6 @@ enum DebtStore {
         side: Side(rawValue: try row.decode("side", as: String.self)),
         event: .supersede,
         cause: "mission \(try row.decode("newer", as: String.self)) takes over"
-      )
-    }
-    try apply(inputs, unit: &unit, on: db)
-  }
-
-  /// Goes over what earlier missions of deployments left behind, now that each was moved and verified.
-  ///
-  /// A debt on the cluster that the deployment left is this mission's matter now; one anywhere else may be paid from here on.
-  static func settleOlder(
-    than moved: [MissionOrder],
-    unit: inout Unit,
-    on db: isolated PostgresConnection
-  ) throws {
-    guard !moved.isEmpty else { return }
-    // debts_open serves the join.
-    let rows = try db.query(
-      """
-      select d.mission, d.side, t.mission as newer, d.cluster = t.source as is_left
-      from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as t (deployment, source, destination, mission)
-        join navigator.debts as d on d.deployment = t.deployment and d.cluster <> t.destination
-          and d.mission <> t.mission and d.settled_at is null
-      order by d.mission, d.side
-      """,
-      [
-        moved.map(\.deployment.name.rawValue), moved.map(\.source.rawValue), moved.map(\.destination.rawValue),
-        moved.map(\.id.description),
-      ]
-    )
-    let inputs = try rows.map { row in
-      Input(
-        mission: try MissionID(row.decode("mission", as: String.self)),
-        side: Side(rawValue: try row.decode("side", as: String.self)),
-        event: try row.decode("is_left", as: Bool.self) ? .supersede : .prove,
-        cause: "mission \(try row.decode("newer", as: String.self)) succeeded"
       )
     }
     try apply(inputs, unit: &unit, on: db)

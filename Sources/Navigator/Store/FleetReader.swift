@@ -36,13 +36,14 @@ enum FleetReader {
       deployments: try deployments(on: db).map { status in
         DeploymentState(
           deployment: status.deployment,
-          placement: Placement(
-            cluster: status.cluster,
-            generation: status.generation,
-            isInPlace: status.placement == "PLACED",
-            cordoned: status.cordoned != nil,
-            activeMission: status.activeMission
-          )
+          placement: status.placement == "PLACED"
+            ? Placement(
+              cluster: status.cluster,
+              generation: status.generation,
+              cordoned: status.cordoned != nil,
+              activeMission: status.activeMission
+            )
+            : nil
         )
       },
       openRequests: try requests.map { row in

@@ -95,12 +95,10 @@ enum FleetStore {
     guard let row = rows.first else {
       try db.execute(
         """
-        insert into navigator.deployments (name, workspace, deployment, cluster, placement, placing_since)
-        values ($1, $2, $3, $4, 'PLACING', $5)
+        insert into navigator.deployments (name, workspace, deployment, cluster, placement)
+        values ($1, $2, $3, $4, 'PLACING')
         """,
-        [
-          name, deployment.workspace.rawValue, try Coding.json(deployment), placed.cluster.rawValue, unit.now.postgres,
-        ]
+        [name, deployment.workspace.rawValue, try Coding.json(deployment), placed.cluster.rawValue]
       )
       let order = PlacementStore.order(deployment, on: placed.cluster, attempt: 1, generation: Generation(0))
       try ActionWriter.launch([order], at: unit.now, on: db)
@@ -121,23 +119,16 @@ enum FleetStore {
     if let reason = try row.decode("cordoned", as: String?.self) {
       return change(.differs(reason: "it is cordoned (\(reason)); 'failoverctl uncordon \(name)' allows changes"))
     }
-    let last = Int(try row.decode("placement_attempt", as: Int32.self))
-    let attempt = last + 1
-    // By a generation of its own, so that a late flight of the description before cannot overwrite this one.
-    let generation = Generation(try row.decode("generation", as: Int64.self)).next
+    let attempt = Int(try row.decode("placement_attempt", as: Int32.self)) + 1
     try db.execute(
       """
       update navigator.deployments
-      set deployment = $2, workspace = $3, placement = 'PLACING', placement_attempt = $4, placement_error = null,
-        placing_since = $5, generation = $6
+      set deployment = $2, workspace = $3, placement = 'PLACING', placement_attempt = $4, placement_error = null
       where name = $1
       """,
-      [
-        name, try Coding.json(deployment), deployment.workspace.rawValue, Int64(attempt), unit.now.postgres,
-        generation.rawValue,
-      ]
+      [name, try Coding.json(deployment), deployment.workspace.rawValue, Int64(attempt)]
     )
-    try PlacementStore.callOff([(deployment.name, last, cluster)], at: unit.now, on: db)
+    let generation = Generation(try row.decode("generation", as: Int64.self))
     let order = PlacementStore.order(deployment, on: cluster, attempt: attempt, generation: generation)
     try ActionWriter.launch([order], at: unit.now, on: db)
     return change(.changed)

@@ -20,14 +20,11 @@ enum FlightReports {
     let results = try MissionStore.apply(inputs, unit: &unit, on: db)
     var refused: [IllegalTransition] = []
     var late: [DebtStore.Input] = []
-    var handOvers: [(FlightID, FlightReport.HandOver)] = []
     for result in results {
       switch result.reaction {
       case .success(.ignored(.terminal)):
         // The mission has ended; what its flights still do may pay its debts.
-        guard case .flight(let flight, let report) = result.input.event else { continue }
-        if let handOver = report.handOver { handOvers.append((flight, handOver)) }
-        guard report.isEnd else { continue }
+        guard case .flight(let flight, let report) = result.input.event, report.isEnd else { continue }
         late.append(
           DebtStore.Input(
             mission: result.input.mission,
@@ -40,7 +37,6 @@ enum FlightReports {
       case .failure(let error): refused.append(error)
       }
     }
-    try ActionWriter.record(handOvers, on: db)
     try DebtStore.apply(late, unit: &unit, on: db)
     try FlightProgressWriter.record(events, at: unit.now, on: db)
     try PlacementStore.record(events.filter(\.flight.isPlacement), on: db)
@@ -50,22 +46,6 @@ enum FlightReports {
 }
 
 extension FlightReport {
-  /// Whom a database was given to.
-  struct HandOver {
-    let receiver: Side
-    let generation: Generation
-  }
-
-  /// The hand-over of the database that this report proves, or nil.
-  var handOver: HandOver? {
-    guard case .stepDone(_, let evidence?) = self else { return nil }
-    switch evidence {
-    case .fenced(let receipt): return HandOver(receiver: .destination, generation: receipt.generation)
-    case .returned(let receipt): return HandOver(receiver: .source, generation: receipt.generation)
-    case .drained, .verified, .deleted: return nil
-    }
-  }
-
   /// Whether the flight has ended with this report.
   var isEnd: Bool {
     switch self {

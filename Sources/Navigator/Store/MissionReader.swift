@@ -16,18 +16,21 @@ enum MissionReader {
     return try Coding.value("mission", of: row)
   }
 
-  /// Locks missions in the order of their identifiers, and reads them; one that is not on record is left out.
-  static func locked(_ missions: [MissionID], on db: isolated PostgresConnection) throws -> [MissionID: Mission] {
+  /// Locks missions in the order of their identifiers, and reads their orders; one that is not on record is left out.
+  static func lockedOrders(
+    of missions: [MissionID],
+    on db: isolated PostgresConnection
+  ) throws -> [MissionID: MissionOrder] {
     guard !missions.isEmpty else { return [:] }
     let rows = try db.query(
       "select mission from navigator.missions where id = any($1::text[]) order by id for no key update",
       [missions.map(\.description)]
     )
-    var found: [MissionID: Mission] = [:]
+    var orders: [MissionID: MissionOrder] = [:]
     for row in rows {
       let mission: Mission = try Coding.value("mission", of: row)
-      found[mission.id] = mission
+      orders[mission.id] = mission.order
     }
-    return found
+    return orders
   }
 }

@@ -156,92 +156,61 @@ enum RequestStore {
     }
     guard !inputs.isEmpty || !admitted.isEmpty || !planned.isEmpty else { return }
     try plan(planned, unit: unit, on: db)
-    let missions = try MissionReader.locked(inputs.map(\.mission) + admitted, on: db)
-    inputs += try admissions(admitted.compactMap { missions[$0] }, cause: cause, unit: &unit, on: db)
+    let orders = try MissionReader.lockedOrders(of: inputs.map(\.mission) + admitted, on: db)
+    inputs += try admissions(admitted, orders, from: loaded.source, cause: cause, unit: &unit, on: db)
     _ = try MissionStore.apply(inputs, unit: &unit, on: db)
   }
 
   /// Looks at the deployments once more, now that they are locked: what was moved or cordoned since the plan is skipped.
   private static func admissions(
-    _ missions: [Mission],
+    _ missions: [MissionID],
+    _ orders: [MissionID: MissionOrder],
+    from source: ClusterName,
     cause: String,
     unit: inout Unit,
     on db: isolated PostgresConnection
   ) throws -> [MissionInput] {
-    // One that an operator called off meanwhile ignores what the request wants, and takes nothing over.
-    let missions = missions.filter { $0.phase == .pending }
     guard !missions.isEmpty else { return [] }
     let rows = try db.query(
       """
-      select name, cluster, generation, cordoned, placement, placement_attempt from navigator.deployments
+      select name, cluster, generation, cordoned from navigator.deployments
       where name = any($1::text[]) order by name for no key update
       """,
-      [missions.map(\.order.deployment.name.rawValue)]
+      [missions.map(\.deployment.rawValue)]
     )
     var found: [DeploymentName: PostgresRow] = [:]
     for row in rows { found[try DeploymentName(row.decode("name", as: String.self))] = row }
-    var inputs: [MissionInput] = []
-    var admitted: [(mission: MissionID, destination: ClusterName)] = []
-    var placements: [(deployment: DeploymentName, attempt: Int, cluster: ClusterName)] = []
-    for mission in missions {
-      let (id, order) = (mission.id, mission.order)
-      func skip(_ reason: SkipReason) { inputs.append(MissionInput(mission: id, event: .skip(reason), cause: cause)) }
-      guard let row = found[order.deployment.name] else {
-        skip(.changedSincePlan("it was deleted"))
-        continue
+    var takeovers: [DebtStore.Takeover] = []
+    let inputs = try missions.map { mission in
+      guard let row = found[mission.deployment], let order = orders[mission] else {
+        return MissionInput(
+          mission: mission,
+          event: .skip(SkipReason(code: .changedSincePlan, reason: "it was deleted")),
+          cause: cause
+        )
       }
       let cluster = try ClusterName(row.decode("cluster", as: String.self))
-      if try row.decode("cordoned", as: String?.self) != nil {
-        skip(.cordoned(order.deployment.name))
-        continue
+      if let reason = try row.decode("cordoned", as: String?.self) {
+        let skip = SkipReason(code: .cordoned, reason: "it was cordoned since the plan: \(reason)")
+        return MissionInput(mission: mission, event: .skip(skip), cause: cause)
       }
-      if cluster == order.destination, id.attempt > 1 {
-        // The try before has moved the database, and could not finish: what is left to do needs no source that works.
-        inputs.append(
-          MissionInput(mission: id, event: .escalate(reason: "an earlier try moved the database"), cause: cause)
-        )
-      } else if cluster != order.source {
-        skip(.changedSincePlan("it was moved to \(cluster)"))
-        continue
+      guard cluster == source else {
+        let skip = SkipReason(code: .changedSincePlan, reason: "it runs on \(cluster) now")
+        return MissionInput(mission: mission, event: .skip(skip), cause: cause)
       }
-      admitted.append((id, order.destination))
-      if try row.decode("placement", as: String.self) == "PLACING" {
-        let attempt = Int(try row.decode("placement_attempt", as: Int32.self))
-        placements.append((order.deployment.name, attempt, cluster))
-      }
+      takeovers.append(DebtStore.Takeover(mission: mission, clusters: [order.source, order.destination]))
       let generation = Generation(try row.decode("generation", as: Int64.self)).next
-      inputs.append(MissionInput(mission: id, event: .admit(generation), cause: cause))
+      return MissionInput(mission: mission, event: .admit(generation), cause: cause)
     }
-    try takeOver(placements, unit: unit, on: db)
-    try DebtStore.supersede(admitted, unit: &unit, on: db)
+    try DebtStore.supersede(takeovers, unit: &unit, on: db)
     return inputs
   }
 
-  /// Ends the placements of deployments that missions take over; who rolls one back knows what to do.
-  private static func takeOver(
-    _ placements: [(deployment: DeploymentName, attempt: Int, cluster: ClusterName)],
-    unit: Unit,
-    on db: isolated PostgresConnection
-  ) throws {
-    guard !placements.isEmpty else { return }
-    try db.execute(
-      """
-      update navigator.deployments set placement = 'FAILED',
-        placement_error = 'a failover began before it was in place; if it is not moved by that, apply it again'
-      where name = any($1::text[]) and placement = 'PLACING'
-      """,
-      [placements.map(\.deployment.rawValue)]
-    )
-    try PlacementStore.callOff(placements, at: unit.now, on: db)
-  }
-
-  /// Puts new tries of deployments on record, each with the order of the one before and the deployment as it is now.
+  /// Puts new tries of deployments on record, each with the order of the one before.
   private static func plan(_ missions: [MissionID], unit: Unit, on db: isolated PostgresConnection) throws {
     guard !missions.isEmpty else { return }
-    // No submission between the look at other missions and the record of these.
-    try db.execute("select pg_advisory_xact_lock(hashtext('navigator.submit'))")
     let before = missions.map { MissionID(request: $0.request, deployment: $0.deployment, attempt: $0.attempt - 1) }
-    let found = try MissionReader.locked(before, on: db)
+    let orders = try MissionReader.lockedOrders(of: before, on: db)
     let active = try db.query(
       "select id from navigator.missions where deployment = any($1::text[]) and ended_at is null order by id limit 1",
       [missions.map(\.deployment.rawValue)]
@@ -252,19 +221,9 @@ enum RequestStore {
         "mission \(other) moves deployment \(deployment) now; retry when it has ended: 'failoverctl describe \(other)'"
       )
     }
-    var deployments: [DeploymentName: Deployment] = [:]
-    let rows = try db.query(
-      "select name, deployment from navigator.deployments where name = any($1::text[])",
-      [missions.map(\.deployment.rawValue)]
-    )
-    for row in rows {
-      deployments[try DeploymentName(row.decode("name", as: String.self))] = try Coding.value("deployment", of: row)
-    }
     let planned = try zip(missions, before).map { mission, before in
-      guard let order = found[before]?.order, let deployment = deployments[mission.deployment] else {
-        throw NavigatorError.conflict("the record of mission \(before) was removed; start a new request instead")
-      }
-      return Mission(order: order.numbered(mission, deployment))
+      guard let order = orders[before] else { throw NavigatorError.notFound(kind: "mission", name: before.description) }
+      return Mission(order: order.numbered(mission))
     }
     try MissionStore.insert(planned, at: unit.now, on: db)
   }

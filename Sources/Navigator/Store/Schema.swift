@@ -54,8 +54,7 @@ enum Schema {
       cordoned text,
       placement text not null check (placement in ('PLACING', 'PLACED', 'FAILED')),
       placement_attempt integer not null default 1,
-      placement_error text,
-      placing_since timestamptz
+      placement_error text
     );
     create index deployments_cluster on navigator.deployments (cluster);
     """

@@ -28,7 +28,7 @@ struct DebtTests {
       let reports: [FlightReport] = [
         .started(pilot: Example.pilot, epoch: LeaseEpoch(1)), .succeeded, .failed(Example.failure()), .cancelled,
       ]
-      let events: [Debt.Event] = [.pay, .abandon(reason: "gone"), .prove, .supersede]
+      let events: [Debt.Event] = [.pay, .abandon(reason: "gone"), .supersede]
       let flights = (max(1, debt.flights - 1)...debt.flights + 1).map { flight(debt.note.side, $0) }
       return (events + flights.flatMap { flight in reports.map { .flight(flight, $0) } }).map { Stimulus($0) }
     } follows: { debt in
@@ -44,17 +44,6 @@ struct DebtTests {
       #expect(throws: IllegalTransition.self) { try debt.apply(.pay, at: start) }
       #expect(debt == before)
     }
-  }
-
-  @Test func aDebtMayBePaidOnceTheDeploymentWasVerifiedElsewhere() throws {
-    var debt = debt(.destination, proven: false)
-    #expect(try debt.apply(.prove, at: start) == .acted([]))
-    #expect(try debt.apply(.prove, at: start) == .ignored(.duplicate))
-    guard case .acted(let actions) = try debt.apply(.pay, at: start) else {
-      Issue.record("it cannot be paid")
-      return
-    }
-    #expect(actions.count == 1)
   }
 
   @Test func aPaymentFliesOnWhereTheMissionsFlightsEnded() throws {

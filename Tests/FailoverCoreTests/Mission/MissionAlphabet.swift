@@ -51,7 +51,7 @@ enum MissionAlphabet {
     let now = start
     var events: [Stimulus<Mission.Event>] = [
       Stimulus(.admit(Generation(3)), at: now),
-      Stimulus(.skip(.notPlaced("orders")), at: now),
+      Stimulus(.skip(.notPlaced()), at: now),
       Stimulus(.cancel(reason: "test"), at: now),
       Stimulus(.rollBack(reason: "test"), at: now),
       Stimulus(.escalate(reason: "test"), at: now),

@@ -16,12 +16,12 @@ struct SkipReasonTests {
     (.missionActive(mission), "MISSION_ACTIVE", "request fo-1"),
     (.alreadyAtDestination("west"), "ALREADY_AT_DESTINATION", "runs on west"),
     (.notOnSource("east", runsOn: "north"), "NOT_ON_SOURCE", "whose source is north"),
-    (.notPlaced("orders"), "NOT_PLACED", "--mode forced"),
+    (.notPlaced(), "NOT_PLACED", "no cluster"),
     (.residency(workspace: "team", region: "eu", destination: "north", in: "us"), "RESIDENCY", "destination in eu"),
     (.workspaceUnknown("team"), "RESIDENCY", "workspace team is not in the fleet"),
     (.dependencyFailed("b"), "DEPENDENCY_FAILED", "after b"),
     (.dependencyNotInScope("b"), "DEPENDENCY_FAILED", "name b"),
-    (.changedSincePlan("it was deleted"), "CHANGED_SINCE_PLAN", "deleted since the plan"),
+    (.changedSincePlan(expected: Generation(1), found: Generation(2)), "CHANGED_SINCE_PLAN", "generation 1"),
   ]
 
   @Test(arguments: reasons)
