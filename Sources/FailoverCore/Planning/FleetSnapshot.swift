@@ -48,8 +48,7 @@ public struct FleetSnapshot: Hashable, Sendable {
     guard let capacity = cluster(name)?.cluster.capacity else { return nil }
     let arriving = openRequests.filter { $0.destination == name }.map(\.id)
     let held = deployments.count { state in
-      guard let placement = state.placement else { return false }
-      return placement.cluster == name || placement.activeMission.map { arriving.contains($0.request) } ?? false
+      state.cluster == name || state.placement?.activeMission.map { arriving.contains($0.request) } ?? false
     }
     return max(0, capacity - held)
   }
@@ -81,12 +80,18 @@ public struct DeploymentState: Hashable, Sendable {
   public let deployment: Deployment
   /// Where it runs, or nil if it runs nowhere yet.
   public let placement: Placement?
+  /// The cluster on which it is to be placed first, or nil if it runs or no cluster is known.
+  public let assigned: ClusterName?
 
   /// Makes a state.
-  public init(deployment: Deployment, placement: Placement?) {
+  public init(deployment: Deployment, placement: Placement?, assigned: ClusterName? = nil) {
     self.deployment = deployment
     self.placement = placement
+    self.assigned = placement == nil ? assigned : nil
   }
+
+  /// The cluster that it runs on, or is to be placed on first; nil if there is none.
+  public var cluster: ClusterName? { placement?.cluster ?? assigned }
 }
 
 /// Where a deployment runs, and what may be done with it.
@@ -99,18 +104,32 @@ public struct Placement: Hashable, Codable, Sendable {
   public let cordoned: Bool
   /// The mission that moves it now, or nil.
   public let activeMission: MissionID?
+  /// Whether what runs there is what an operator described last.
+  public let update: Update
+
+  /// How far the newest description of a deployment that runs is from running too.
+  public enum Update: String, Hashable, Codable, Sendable, CaseIterable {
+    /// It runs.
+    case done = "DONE"
+    /// It is being brought to the cluster.
+    case underWay = "UNDER_WAY"
+    /// It could not be brought to the cluster; what ran before may still run.
+    case failed = "FAILED"
+  }
 
   /// Makes a placement.
   public init(
     cluster: ClusterName,
     generation: Generation,
     cordoned: Bool = false,
-    activeMission: MissionID? = nil
+    activeMission: MissionID? = nil,
+    update: Update = .done
   ) {
     self.cluster = cluster
     self.generation = generation
     self.cordoned = cordoned
     self.activeMission = activeMission
+    self.update = update
   }
 }
 

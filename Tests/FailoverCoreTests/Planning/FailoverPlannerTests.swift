@@ -240,6 +240,34 @@ struct FailoverPlannerTests {
     #expect(PlanRefusal.problems(refused.problems).description.contains("NOTHING_TO_MOVE"))
   }
 
+  @Test(arguments: [Placement.Update.underWay, .failed])
+  func whatIsBeingChangedIsNeverForgotten(update: Placement.Update) {
+    func state(_ name: DeploymentName, _ placement: Placement?) -> DeploymentState {
+      DeploymentState(deployment: TestFleet.deployment(name), placement: placement, assigned: "east")
+    }
+    var fleet = TestFleet(
+      TestFleet.running("fine"),
+      state("changing", Placement(cluster: "east", generation: Generation(1), update: update)),
+      state("new", nil)
+    )
+    let controlled = fleet.plan()
+    #expect(controlled.missions.map(\.deployment) == ["fine"])
+    #expect(
+      controlled.skipped.map { [$0.deployment.rawValue, $0.reason.code.rawValue] } == [
+        ["changing", "PLACING"], ["new", "NOT_PLACED"],
+      ]
+    )
+    // The source may be gone: then nothing brings the change to its end, and the deployment must not stay behind.
+    let forced = fleet.plan(TestFleet.options(mode: .forced))
+    #expect(forced.missions.map(\.deployment) == ["changing", "fine"])
+    #expect(forced.skipped.map(\.reason.code) == [.notPlaced])
+    #expect(forced.problems.filter { $0.code == .notApplied }.map(\.subject) == ["changing"])
+    #expect(forced.isExecutable)
+    // Both take up room on the cluster that they are on, or are meant for.
+    fleet.clusters["east"] = TestFleet.cluster("east", capacity: 5)
+    #expect(fleet.snapshot.capacityLeft(of: "east") == 2)
+  }
+
   @Test func codingKeepsAPlan() throws {
     let fleet = TestFleet(TestFleet.running("a"), TestFleet.running(TestFleet.deployment("b"), cordoned: true))
     try checkCoding(fleet.plan())
@@ -253,7 +281,7 @@ struct FailoverPlannerTests {
       let plan = fleet.plan(options)
       let inScope = fleet.deployments.filter { state in
         switch options.scope {
-        case .all: state.placement?.cluster == options.source
+        case .all: state.cluster == options.source
         case .deployments(let names): names.contains(state.deployment.name)
         }
       }
