@@ -36,14 +36,16 @@ enum FleetReader {
       deployments: try deployments(on: db).map { status in
         DeploymentState(
           deployment: status.deployment,
-          placement: status.placement == "PLACED"
+          placement: status.wasPlaced
             ? Placement(
               cluster: status.cluster,
               generation: status.generation,
               cordoned: status.cordoned != nil,
-              activeMission: status.activeMission
+              activeMission: status.activeMission,
+              update: status.placement == "PLACED" ? .done : status.placement == "FAILED" ? .failed : .underWay
             )
-            : nil
+            : nil,
+          assigned: status.cluster
         )
       },
       openRequests: try requests.map { row in
@@ -127,7 +129,8 @@ enum FleetReader {
     // missions_active serves the join: it holds only the missions that have not ended.
     let rows = try db.query(
       """
-      select d.deployment, d.cluster, d.generation, d.cordoned, d.placement, d.placement_error, m.id as mission
+      select d.deployment, d.cluster, d.generation, d.cordoned, d.placement, d.placement_error, d.was_placed,
+        m.id as mission
       from navigator.deployments as d
         left join navigator.missions as m on m.deployment = d.name and m.ended_at is null
       order by d.name
@@ -140,6 +143,7 @@ enum FleetReader {
         generation: Generation(try row.decode("generation", as: Int64.self)),
         cordoned: try row.decode("cordoned", as: String?.self),
         placement: try row.decode("placement", as: String.self),
+        wasPlaced: try row.decode("was_placed", as: Bool.self),
         placementError: try row.decode("placement_error", as: String?.self),
         activeMission: try row.decode("mission", as: String?.self).map { try MissionID($0) }
       )
