@@ -46,7 +46,8 @@ extension Navigator {
   ///   - verb: What to do.
   ///   - request: The request.
   ///   - reason: Why, for the history.
-  /// - Throws: ``NavigatorError/notFound(kind:name:)``, and ``NavigatorError/illegal(_:)`` where the verb makes no sense.
+  /// - Throws: ``NavigatorError/notFound(kind:name:)``, ``NavigatorError/illegal(_:)`` where the verb makes no sense, and
+  ///   ``NavigatorError/conflict(_:)`` for a retry of what something else works on, or of which the history was removed.
   public func command(_ verb: RequestVerb, request: RequestID, reason: String) async throws(NavigatorError) {
     let event: FailoverRequest.Event =
       switch verb {
@@ -56,6 +57,8 @@ extension Navigator {
       case .retry: .retry
       }
     try await pool.unit { db, unit in
+      // A retry plans missions, and plans are made one after the other.
+      if verb == .retry { try db.execute("select pg_advisory_xact_lock(hashtext('navigator.submit'))") }
       var loaded = try RequestStore.load(request, on: db)
       try loaded.apply(event, cause: "operator: \(reason)", at: unit.now)
       // At once, so that what a resume or a retry allows does not wait for the next look at the request.

@@ -91,6 +91,11 @@ public final class NavigatorService: Service {
           )
         }
       }
+      group.addTask {
+        await self.loop("placements", bell: Doorbell(), poll: self.settings.debtReconcile) {
+          try await PlacementStore.giveUpLate(limit: self.settings.batch, in: self.pool)
+        }
+      }
       group.addTask { await self.tendPlanes(bells) }
       await group.waitForAll()
     }

@@ -105,6 +105,38 @@ import Testing
     #expect(orphans == "0")
   }
 
+  @Test func retentionKeepsTheNewestMissionThatFlewAndNoOldLinesAboutClusters() async throws {
+    let room = try await ControlRoom.make {
+      $0.historyRetention = .milliseconds(1)
+      $0.cleanupInterval = .seconds(3_600)
+    }
+    try await room.running(pilots: try pilots(room)) {
+      try await room.settle(2)
+      let id = try await room.navigator.submit(ControlRoom.options()).id
+      #expect(try await room.end(of: id).phase == .succeeded)
+      try await room.navigator.cordon("d-2", reason: "audit")
+      let back = FailoverOptions(source: "west", destination: "east", mode: .controlled)
+      let second = try await eventuallyValue("it is accepted") { try await room.navigator.submit(back).id }
+      #expect(try await room.end(of: second).counts.skipped == 1)
+      try await eventually("all is reported") { try await room.flightsUnderWay() == 0 }
+    }
+    try await room.tamper(
+      """
+      insert into navigator.events (at, machine, subject, kind, event, from_phase, to_phase, cause)
+      values (now() - interval '1 day', 'cluster', 'east', 'logReplaced', '{}', '', '', 'cluster east')
+      """
+    )
+    try await room.running(pilots: []) {
+      try await eventually("what flew last is left") {
+        try await room.value("select string_agg(deployment || ' ' || phase, ', ' order by id) from navigator.missions")
+          .map { Set($0.split(separator: ", ")) } == ["d-1 SUCCEEDED", "d-2 SUCCEEDED"]
+      }
+      try await eventually("no old line is left") {
+        try await room.value("select count(*)::text from navigator.events where request is null") == "0"
+      }
+    }
+  }
+
   @Test func aStoreOfANewerVersionIsRefused() async throws {
     let room = try await ControlRoom.make()
     #expect(try await room.navigator.migrate().isEmpty)

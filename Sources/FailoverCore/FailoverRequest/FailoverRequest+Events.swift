@@ -128,7 +128,7 @@ extension FailoverRequest {
   private mutating func endIfDone() -> [Action] {
     let counts = counts
     guard counts.waiting == 0, counts.flying == 0 else { return [] }
-    let allMoved = counts.succeeded >= 1 && counts.succeeded + counts.skipped == counts.planned
+    let allMoved = counts.succeeded >= 1 && entries.allSatisfy { $0.status.hasMoved || $0.mayStay }
     // A cancellation that came after everything had moved did not cancel anything.
     phase = allMoved ? .succeeded : isCancelled ? .cancelled : .failed
     holds = []
@@ -207,11 +207,16 @@ extension FailoverRequest.Entry.Status {
 }
 
 extension FailoverRequest.Entry {
+  /// Whether it was left where it was by the plan, or when its turn came.
+  ///
+  /// A retry is for what did not move: one that is skipped then has still not moved.
+  var mayStay: Bool { status == .ended(.skipped) && attempt == 1 }
+
   /// Whether a retry flies it again: it did not move, and was not left out when the request was planned.
   var mayBeFlownAgain: Bool {
     switch status {
     case .ended(.failed), .ended(.rolledBack), .ended(.cancelled): true
-    case .ended(.skipped): blockedBy != nil
+    case .ended(.skipped): blockedBy != nil || !mayStay
     case .waiting, .flying, .ended(.succeeded): false
     }
   }

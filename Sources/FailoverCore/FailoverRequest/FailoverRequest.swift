@@ -106,7 +106,7 @@ public struct FailoverRequest: StateMachine {
     case pending = "PENDING"
     /// Missions are admitted and flown.
     case inProgress = "IN_PROGRESS"
-    /// Every mission succeeded or was skipped, and at least one succeeded.
+    /// Every mission succeeded or was skipped at its first try, and at least one succeeded.
     case succeeded = "SUCCEEDED"
     /// At least one mission did not succeed.
     case failed = "FAILED"

@@ -139,6 +139,19 @@ public struct FlightPlan: Hashable, Codable, Sendable {
     return FlightPlan(kind: kind, side: side, steps: steps)
   }
 
+  /// How long a flight with this plan may take before it is given up: every step once, and the slack for a Pilot that dies
+  /// and is replaced.
+  ///
+  /// - Parameter clearance: What it must have earned by then; nil for all of the plan.
+  public func allowance(until clearance: Clearance? = nil) -> Duration {
+    var sum = Defaults.phaseSlack
+    for step in steps {
+      sum += step.timeout
+      if let clearance, step.grants == clearance { break }
+    }
+    return sum
+  }
+
   /// All flight plans.
   ///
   /// The documentation's diagram is drawn from this table.

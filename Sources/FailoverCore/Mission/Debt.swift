@@ -5,7 +5,7 @@ public struct Debt: StateMachine {
   /// The mission that left it.
   public let mission: MissionID
   /// What was left, where and why.
-  public let note: DebtNote
+  public private(set) var note: DebtNote
   /// The generation for which it is cleaned; a deployment that came back by a newer one is not touched.
   public let generation: Generation
   /// The flight that pays it, while one is under way.
@@ -25,7 +25,8 @@ public struct Debt: StateMachine {
     case paid = "PAID"
     /// An operator wrote it off.
     case abandoned = "ABANDONED"
-    /// The deployment moved to that cluster again: what was left is in use.
+    /// The deployment runs on that cluster again, so what was left is in use; or a newer mission left the cluster and took
+    /// it along.
     case superseded = "SUPERSEDED"
 
     /// Whether the debt is settled.
@@ -64,13 +65,15 @@ public struct Debt: StateMachine {
     case pay
     /// An operator writes it off.
     case abandon(reason: String)
-    /// A newer mission moves the deployment to that cluster.
+    /// A newer mission moves the deployment to that cluster, brought it back there, or has moved it away from there.
     case supersede
+    /// A newer mission has verified that the deployment runs elsewhere, so that what was left may be deleted.
+    case prove
 
     /// The payload-free kinds of events.
     public enum Kind: String, CaseIterable, Sendable {
       /// See ``Event``.
-      case flightSucceeded, flightFailed, flightReported, pay, abandon, supersede
+      case flightSucceeded, flightFailed, flightReported, pay, abandon, supersede, prove
     }
 
     /// Which kind of event this is.
@@ -82,6 +85,7 @@ public struct Debt: StateMachine {
       case .pay: .pay
       case .abandon: .abandon
       case .supersede: .supersede
+      case .prove: .prove
       }
     }
   }
@@ -101,6 +105,7 @@ public struct Debt: StateMachine {
     Transition(.open, .pay, .open),
     Transition(.open, .abandon, .abandoned),
     Transition(.open, .supersede, .superseded),
+    Transition(.open, .prove, .open),
   ]
 
   /// Applies one event; see ``StateMachine/apply(_:at:)``.
@@ -131,7 +136,8 @@ public struct Debt: StateMachine {
           phase: phase.rawValue,
           event: event.kind.rawValue,
           reason: "nothing proves that \(mission.deployment) runs elsewhere, so nothing of it is deleted; "
-            + "fly it again with 'failoverctl retry', or abandon the debt"
+            + "move it to where it shall run with 'failoverctl retry' of its request or with a new request, or abandon "
+            + "the debt"
         )
       }
       flights += 1
@@ -150,6 +156,10 @@ public struct Debt: StateMachine {
     case .supersede:
       defer { phase = .superseded }
       return .acted(payingFlight.map { [.cancel($0)] } ?? [])
+    case .prove:
+      guard !note.mayBePaidAlone else { return .ignored(.duplicate) }
+      note.mayBePaidAlone = true
+      return .acted([])
     }
   }
 }

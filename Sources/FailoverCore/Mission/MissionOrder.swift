@@ -81,15 +81,9 @@ public struct MissionOrder: Hashable, Codable, Sendable {
     )
   }
 
-  /// How long a flight with this plan may take before the mission gives up on it: every step once, and the slack for a
-  /// Pilot that dies and is replaced.
+  /// How long a flight with this plan may take before the mission gives up on it; see ``FlightPlan/allowance(until:)``.
   func allowance(_ plan: FlightPlanKind, _ side: Side, until clearance: Clearance? = nil) -> Duration {
-    var sum = Defaults.phaseSlack
-    for step in FlightPlan.standard(plan, side, stepTimeout: stepTimeout, drainTimeout: drainTimeout).steps {
-      sum += step.timeout
-      if let clearance, step.grants == clearance { break }
-    }
-    return sum
+    FlightPlan.standard(plan, side, stepTimeout: stepTimeout, drainTimeout: drainTimeout).allowance(until: clearance)
   }
 }
 
@@ -151,7 +145,7 @@ public struct DebtNote: Hashable, Codable, Sendable {
   public let payingFlight: FlightID?
   /// Whether the deployment was verified to run elsewhere, so that what was left here may be deleted, without an operator
   /// too.
-  public let mayBePaidAlone: Bool
+  public internal(set) var mayBePaidAlone: Bool
   /// Whether an operator has already written it off.
   public let abandoned: Bool
 
@@ -175,7 +169,9 @@ public struct DebtNote: Hashable, Codable, Sendable {
 
 extension MissionOrder {
   /// The same order under another identifier: a new try.
-  public func numbered(_ id: MissionID) -> MissionOrder {
+  ///
+  /// `deployment` is what an operator described last, so that a mistake in the description can be mended before the try.
+  public func numbered(_ id: MissionID, _ deployment: Deployment) -> MissionOrder {
     MissionOrder(
       id: id,
       deployment: deployment,

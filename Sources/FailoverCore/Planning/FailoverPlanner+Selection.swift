@@ -44,6 +44,7 @@ extension FailoverPlanner {
   struct Move {
     let deployment: Deployment
     let generation: Generation
+    let update: Placement.Update
   }
 
   /// The deployments of a scope, divided into those that can move and those that cannot.
@@ -72,7 +73,7 @@ extension FailoverPlanner {
             SkippedDeployment(deployment: state.deployment.name, reason: first, others: Array(reasons.dropFirst()))
           )
         } else if let placement = state.placement {
-          moves.append(Move(deployment: state.deployment, generation: placement.generation))
+          moves.append(Move(deployment: state.deployment, generation: placement.generation, update: placement.update))
         }
       }
       let inScope = Set(scope.deployments.map(\.deployment.name))
@@ -87,7 +88,24 @@ extension FailoverPlanner {
       self.dependencies = movable.map { move in Set(move.deployment.dependsOn.compactMap { places[$0] }).sorted() }
       self.skipped = skipped.sorted { $0.deployment < $1.deployment }
       self.wantsToMove = wanting.filter { !blockedNames.contains($0.name) }
-      self.problems = movable.flatMap { lookup.unknownDependencies(of: $0.deployment) }
+      self.problems = movable.flatMap { move in
+        lookup.unknownDependencies(of: move.deployment) + Self.notApplied(move, options)
+      }
+    }
+
+    /// A forced move starts the newest description, even if the source never ran it: nothing else is known.
+    private static func notApplied(_ move: Move, _ options: FailoverOptions) -> [PlanProblem] {
+      guard move.update != .done else { return [] }
+      return [
+        PlanProblem(
+          .notApplied,
+          subject: move.deployment.name.rawValue,
+          reason:
+            "its newest description has not run on \(options.source), and it is what \(options.destination) starts",
+          fix: "see that the description is good: failoverctl describe deployment \(move.deployment.name)",
+          severity: .warn
+        )
+      ]
     }
   }
 
@@ -115,6 +133,10 @@ extension FailoverPlanner {
       } else if placement.cordoned {
         // A mission cordons what it moves: only a cordon without a mission is an operator's word.
         reasons.append(.cordoned(deployment.name))
+      }
+      // A controlled move can wait until what was described last runs; a forced one may have nothing to wait for.
+      if options.mode == .controlled, placement.update != .done {
+        reasons.append(.placing(deployment.name, placement.update))
       }
       if deployment.mechanism != .image { reasons.append(.notImageBased(deployment.mechanism)) }
       if let database = deployment.database {

@@ -48,8 +48,7 @@ public struct FleetSnapshot: Hashable, Sendable {
     guard let capacity = cluster(name)?.cluster.capacity else { return nil }
     let arriving = openRequests.filter { $0.destination == name }.map(\.id)
     let held = deployments.count { state in
-      guard let placement = state.placement else { return false }
-      return placement.cluster == name || placement.activeMission.map { arriving.contains($0.request) } ?? false
+      state.placement?.cluster == name || state.placement?.activeMission.map { arriving.contains($0.request) } ?? false
     }
     return max(0, capacity - held)
   }
@@ -79,7 +78,7 @@ public struct ClusterState: Hashable, Sendable {
 public struct DeploymentState: Hashable, Sendable {
   /// The deployment as an operator described it.
   public let deployment: Deployment
-  /// Where it runs, or nil if it runs nowhere yet.
+  /// Where it runs, or is to run; nil if it belongs nowhere.
   public let placement: Placement?
 
   /// Makes a state.
@@ -91,7 +90,7 @@ public struct DeploymentState: Hashable, Sendable {
 
 /// Where a deployment runs, and what may be done with it.
 public struct Placement: Hashable, Codable, Sendable {
-  /// The cluster that it runs on: the one whose credential its database accepts.
+  /// The cluster that it belongs to: the one whose credential its database accepts.
   public let cluster: ClusterName
   /// The newest generation of its database's owner.
   public let generation: Generation
@@ -99,18 +98,32 @@ public struct Placement: Hashable, Codable, Sendable {
   public let cordoned: Bool
   /// The mission that moves it now, or nil.
   public let activeMission: MissionID?
+  /// Whether what runs there is what an operator described last.
+  public let update: Update
+
+  /// How far the newest description of a deployment that runs is from running too.
+  public enum Update: String, Hashable, Codable, Sendable, CaseIterable {
+    /// It runs.
+    case done = "DONE"
+    /// It is being brought to the cluster.
+    case underWay = "UNDER_WAY"
+    /// It could not be brought to the cluster; what ran before may still run.
+    case failed = "FAILED"
+  }
 
   /// Makes a placement.
   public init(
     cluster: ClusterName,
     generation: Generation,
     cordoned: Bool = false,
-    activeMission: MissionID? = nil
+    activeMission: MissionID? = nil,
+    update: Update = .done
   ) {
     self.cluster = cluster
     self.generation = generation
     self.cordoned = cordoned
     self.activeMission = activeMission
+    self.update = update
   }
 }
 

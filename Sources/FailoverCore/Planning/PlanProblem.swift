@@ -99,6 +99,8 @@ public enum ProblemCode: String, Hashable, Codable, Sendable, CaseIterable {
   case emptyScope = "EMPTY_SCOPE"
   /// The request names a deployment that does not exist.
   case deploymentUnknown = "DEPLOYMENT_UNKNOWN"
+  /// A deployment's newest description has not run on the source.
+  case notApplied = "NOT_APPLIED"
   /// A deployment depends on one that does not exist.
   case dependencyUnknown = "DEPENDENCY_UNKNOWN"
   /// Deployments depend on each other in a circle.

@@ -36,6 +36,8 @@ public enum SkipCode: String, Hashable, Codable, Sendable, CaseIterable {
   case notOnSource = "NOT_ON_SOURCE"
   /// It runs nowhere yet.
   case notPlaced = "NOT_PLACED"
+  /// Its newest description does not run yet on the cluster that it would leave.
+  case placing = "PLACING"
   /// Its workspace is pinned to a region that the destination does not stand in.
   case residency = "RESIDENCY"
   /// A deployment that must move before it cannot move, or did not.
@@ -98,6 +100,20 @@ extension SkipReason {
   /// The deployment has not been placed on any cluster.
   public static func notPlaced() -> SkipReason {
     SkipReason(code: .notPlaced, reason: "it runs on no cluster yet, so there is nothing to move")
+  }
+
+  /// The deployment's newest description is being brought to its cluster, or could not be.
+  public static func placing(_ deployment: DeploymentName, _ update: Placement.Update) -> SkipReason {
+    let reason =
+      switch update {
+      case .failed:
+        "its newest description could not be brought to its cluster; apply one that runs there, or use mode forced, "
+          + "which starts the newest description on the destination; see: failoverctl describe deployment \(deployment)"
+      case .underWay, .done:
+        "its newest description is being brought to its cluster; try again when that is done, or use mode forced, which "
+          + "starts the newest description on the destination"
+      }
+    return SkipReason(code: .placing, reason: reason)
   }
 
   /// The deployment's workspace may not use the destination's region.

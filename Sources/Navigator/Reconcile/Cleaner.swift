@@ -36,8 +36,8 @@ enum Cleaner {
 
   /// Removes missions that ended before `age` ago, and then requests that have none left.
   ///
-  /// A deployment's newest mission stays, and so does one whose debts are not settled. One call removes at most `limit`
-  /// missions and as many requests and old placement flights, in one transaction.
+  /// A deployment's newest mission that was not skipped stays, and so does one whose debts are not settled. One call removes
+  /// at most `limit` missions and as many requests, old placement flights and lines about clusters, in one transaction.
   ///
   /// - Returns: Whether there may be more.
   static func removeHistory(olderThan age: Duration, limit: Int, in pool: PostgresPool) async throws -> Bool {
@@ -48,8 +48,9 @@ enum Cleaner {
         """
         select m.id from navigator.missions as m join navigator.requests as r on r.id = m.request
         where m.ended_at < $1 and r.ended_at < $1
-          and exists (select from navigator.missions as n
-                      where n.deployment = m.deployment and n.created_at > m.created_at)
+          and (m.phase = 'SKIPPED'
+               or exists (select from navigator.missions as n
+                          where n.deployment = m.deployment and n.created_at > m.created_at and n.phase <> 'SKIPPED'))
           and not exists (select from navigator.debts as d where d.mission = m.id and d.settled_at is null)
         order by m.ended_at limit $2 for update of m skip locked
         """,
@@ -66,7 +67,8 @@ enum Cleaner {
       ).map { try $0.decode("id", as: String.self) }
       for statement in requestRemovals where !requests.isEmpty { try db.execute(statement, [requests]) }
       let placements = try db.execute(placementRemoval, [before, Int64(limit), FlightID.placementRequest.rawValue])
-      return max(missions.count, requests.count, placements) == limit
+      let lines = try db.execute(planeLineRemoval, [before, Int64(limit)])
+      return max(missions.count, requests.count, placements, lines) == limit
     }
   }
 
@@ -90,6 +92,13 @@ enum Cleaner {
     "delete from navigator.events where request = any($1::text[])",
     "delete from navigator.requests where id = any($1::text[])",
   ]
+
+  /// Lines of the history that are about clusters, not about requests; events_planes serves the search.
+  private static let planeLineRemoval: SQL = """
+    delete from navigator.events as e using (
+      select sequence from navigator.events where request is null and at < $1 order by at limit $2
+    ) as old where e.sequence = old.sequence
+    """
 
   /// Placement flights but those of each deployment's newest try.
   private static let placementRemoval: SQL = """

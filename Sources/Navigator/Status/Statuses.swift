@@ -172,8 +172,12 @@ public struct DeploymentStatus: Hashable, Sendable {
   public let generation: Generation
   /// Why changes to it are blocked, or nil if they are not.
   public let cordoned: String?
-  /// `PLACING` until its first placement is done, `PLACED`, or `FAILED`.
+  /// `PLACING` until its newest description runs there, then `PLACED`; `FAILED` if it could not be brought there.
   public let placement: String
+  /// Whether any description of it ever ran there.
+  ///
+  /// If not, there is nothing to move yet.
+  public let wasPlaced: Bool
   /// Why its placement failed, or nil if it did not.
   public let placementError: String?
   /// The newest flight that puts it in place, or nil if its record was removed.

@@ -24,6 +24,7 @@ enum ActionWriter {
     var grants: [(FlightID, Clearance)] = []
     var debts: [Debt] = []
     var outcomes: [(MissionID, MissionOutcome, Bool)] = []
+    var settled: [(MissionOrder, MissionOutcome)] = []
     var placements: [(DeploymentName, ClusterName, Generation)] = []
     for (order, action) in actions {
       switch action {
@@ -40,7 +41,9 @@ enum ActionWriter {
         placements.append((order.deployment.name, cluster, generation))
       case .incurDebt(let note):
         debts.append(try debt(order, note, on: db))
-      case .tellRequest(let outcome, let byOperator): outcomes.append((order.id, outcome, byOperator))
+      case .tellRequest(let outcome, let byOperator):
+        outcomes.append((order.id, outcome, byOperator))
+        settled.append((order, outcome))
       }
     }
     try lockDeployments(launched.map(\.deployment.name) + placements.map(\.0), on: db)
@@ -50,6 +53,7 @@ enum ActionWriter {
     try deliver(deliveries, at: unit.now, on: db)
     try record(placements, on: db)
     try DebtStore.insert(debts, at: unit.now, on: db)
+    try DebtStore.settle(settled, unit: &unit, on: db)
     try tell(outcomes, on: db)
     if !actions.isEmpty { unit.wakes = true }
   }
@@ -101,20 +105,26 @@ enum ActionWriter {
     )
   }
 
-  private static func record(
+  /// Records which clusters deployments were handed over to.
+  ///
+  /// An older hand-over never overwrites a newer one, and one that is on record already changes nothing.
+  ///
+  /// - Returns: How many of them are new.
+  @discardableResult
+  static func record(
     _ placements: [(DeploymentName, ClusterName, Generation)],
     on db: isolated PostgresConnection
-  ) throws {
-    guard !placements.isEmpty else { return }
-    // An older hand-over never overwrites a newer one.
-    try db.execute(
+  ) throws -> Int {
+    guard !placements.isEmpty else { return 0 }
+    return try db.execute(
       """
       update navigator.deployments as d
-      set cluster = u.cluster, generation = u.generation, placement = 'PLACED', placement_error = null
+      set cluster = u.cluster, generation = greatest(d.generation, u.generation), owner_generation = u.generation,
+        placement = 'PLACED', placement_error = null, placing_since = null, was_placed = true
       from (select distinct on (name) name, cluster, generation
             from unnest($1::text[], $2::text[], $3::bigint[]) as p (name, cluster, generation)
             order by name, generation desc) as u
-      where d.name = u.name and d.generation <= u.generation
+      where d.name = u.name and d.owner_generation < u.generation
       """,
       [placements.map(\.0.rawValue), placements.map(\.1.rawValue), placements.map(\.2.rawValue)]
     )

@@ -66,20 +66,60 @@ enum DebtStore {
     return reached
   }
 
-  /// A mission and the clusters on which it takes over what earlier missions left behind.
+  /// A mission and the cluster on which it takes over what earlier missions left behind.
   struct Takeover {
     let mission: MissionID
-    let clusters: [ClusterName]
+    let cluster: ClusterName
   }
 
-  /// Ends the debts of deployments on clusters that new missions of them take over.
+  /// Says to older debts what the end of a newer mission means for them.
+  ///
+  /// Where the deployment was verified to run, what was left is in use; on a source that the mission has left, what is left
+  /// is the mission's own debt, if it is any; everywhere else the verification proves that it may be deleted. An end without
+  /// a verification means nothing.
+  static func settle(
+    _ ends: [(MissionOrder, MissionOutcome)],
+    unit: inout Unit,
+    on db: isolated PostgresConnection
+  ) throws {
+    var inputs: [Input] = []
+    for (order, outcome) in ends {
+      let inUse: [ClusterName]
+      switch outcome {
+      case .succeeded: inUse = [order.source, order.destination]
+      case .rolledBack: inUse = [order.source]
+      case .failed, .skipped, .cancelled: continue
+      }
+      // debts_open serves the search.
+      let rows = try db.query(
+        """
+        select mission, side, cluster from navigator.debts
+        where deployment = $1 and mission <> $2 and settled_at is null order by mission, side
+        """,
+        [order.deployment.name.rawValue, order.id.description]
+      )
+      for row in rows {
+        let isInUse = inUse.contains(try ClusterName(row.decode("cluster", as: String.self)))
+        inputs.append(
+          Input(
+            mission: try MissionID(row.decode("mission", as: String.self)),
+            side: Side(rawValue: try row.decode("side", as: String.self)),
+            event: isInUse ? .supersede : .prove,
+            cause: "mission \(order.id)"
+          )
+        )
+      }
+    }
+    try apply(inputs, unit: &unit, on: db)
+  }
+
+  /// Ends the debts of deployments on clusters that new missions bring them to.
   static func supersede(
     _ takeovers: [Takeover],
     unit: inout Unit,
     on db: isolated PostgresConnection
   ) throws {
-    let pairs = takeovers.flatMap { takeover in takeover.clusters.map { (takeover.mission, $0) } }
-    guard !pairs.isEmpty else { return }
+    guard !takeovers.isEmpty else { return }
     // debts_open serves the join.
     let rows = try db.query(
       """
@@ -88,7 +128,10 @@ enum DebtStore {
         join navigator.debts as d on d.deployment = t.deployment and d.cluster = t.cluster and d.settled_at is null
       order by d.mission, d.side
       """,
-      [pairs.map(\.0.deployment.rawValue), pairs.map(\.1.rawValue), pairs.map(\.0.description)]
+      [
+        takeovers.map(\.mission.deployment.rawValue), takeovers.map(\.cluster.rawValue),
+        takeovers.map(\.mission.description),
+      ]
     )
     let inputs = try rows.map { row in
       Input(

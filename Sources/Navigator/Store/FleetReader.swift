@@ -36,14 +36,14 @@ enum FleetReader {
       deployments: try deployments(on: db).map { status in
         DeploymentState(
           deployment: status.deployment,
-          placement: status.placement == "PLACED"
-            ? Placement(
-              cluster: status.cluster,
-              generation: status.generation,
-              cordoned: status.cordoned != nil,
-              activeMission: status.activeMission
-            )
-            : nil
+          // One that was never in place too: its database is that cluster's, and only a fence can give it to another.
+          placement: Placement(
+            cluster: status.cluster,
+            generation: status.generation,
+            cordoned: status.cordoned != nil,
+            activeMission: status.activeMission,
+            update: status.placement == "PLACED" ? .done : status.placement == "FAILED" ? .failed : .underWay
+          )
         )
       },
       openRequests: try requests.map { row in
@@ -128,6 +128,7 @@ enum FleetReader {
     let rows = try db.query(
       """
       select d.deployment, d.cluster, d.generation, d.cordoned, d.placement, d.placement_error, d.placement_attempt,
+        d.was_placed,
         m.id as mission
       from navigator.deployments as d
         left join navigator.missions as m on m.deployment = d.name and m.ended_at is null
@@ -150,6 +151,7 @@ enum FleetReader {
         generation: Generation(try row.decode("generation", as: Int64.self)),
         cordoned: try row.decode("cordoned", as: String?.self),
         placement: try row.decode("placement", as: String.self),
+        wasPlaced: try row.decode("was_placed", as: Bool.self),
         placementError: try row.decode("placement_error", as: String?.self),
         placementFlight: flights[placement]?.first,
         activeMission: try row.decode("mission", as: String?.self).map { try MissionID($0) }

@@ -59,7 +59,7 @@ enum FleetStore {
       changes.append(ApplyChange(kind: .workspace, name: workspace.name.rawValue, outcome: outcome))
     }
     for placed in fleet.deployments {
-      changes.append(try apply(placed, unit: &unit, on: db))
+      changes += try apply(placed, unit: &unit, on: db)
     }
     unit.wakes = true
     return changes
@@ -78,15 +78,15 @@ enum FleetStore {
     _ placed: PlacedDeployment,
     unit: inout Unit,
     on db: isolated PostgresConnection
-  ) throws -> ApplyChange {
+  ) throws -> [ApplyChange] {
     let deployment = placed.deployment
     let name = deployment.name.rawValue
-    func change(_ outcome: ApplyChange.Outcome) -> ApplyChange {
-      ApplyChange(kind: .deployment, name: name, outcome: outcome)
+    func change(_ outcome: ApplyChange.Outcome...) -> [ApplyChange] {
+      outcome.map { ApplyChange(kind: .deployment, name: name, outcome: $0) }
     }
     let rows = try db.query(
       """
-      select d.deployment, d.cluster, d.cordoned, d.generation, d.placement, d.placement_attempt,
+      select d.deployment, d.cluster, d.cordoned, d.generation, d.placement, d.placement_attempt, d.was_placed,
         (select m.id from navigator.missions as m where m.deployment = d.name and m.ended_at is null) as mission
       from navigator.deployments as d where d.name = $1 for no key update of d
       """,
@@ -101,17 +101,18 @@ enum FleetStore {
         [name, deployment.workspace.rawValue, try Coding.json(deployment), placed.cluster.rawValue]
       )
       let order = PlacementStore.order(deployment, on: placed.cluster, attempt: 1, generation: Generation(0))
-      try ActionWriter.launch([order], at: unit.now, on: db)
+      try PlacementStore.launch(order, at: unit.now, on: db)
       return change(.created)
     }
     let before: Deployment = try Coding.value("deployment", of: row)
     let cluster = try ClusterName(row.decode("cluster", as: String.self))
     let hasFailed = try row.decode("placement", as: String.self) == "FAILED"
+    let isAt = try row.decode("was_placed", as: Bool.self) ? "runs on" : "is to be placed on"
+    let elsewhere = ApplyChange.Outcome.differs(
+      reason: "it \(isAt) \(cluster); 'failoverctl start' moves deployments, apply does not"
+    )
     guard before != deployment || hasFailed else {
-      guard cluster == placed.cluster else {
-        return change(.differs(reason: "it runs on \(cluster); 'failoverctl start' moves deployments, apply does not"))
-      }
-      return change(.unchanged)
+      return cluster == placed.cluster ? change(.unchanged) : change(elsewhere)
     }
     if let mission = try row.decode("mission", as: String?.self) {
       return change(.differs(reason: "mission \(mission) moves it now; apply again when it has ended"))
@@ -123,15 +124,14 @@ enum FleetStore {
     try db.execute(
       """
       update navigator.deployments
-      set deployment = $2, workspace = $3, placement = 'PLACING', placement_attempt = $4, placement_error = null
-      where name = $1
+      set deployment = $2, workspace = $3 where name = $1
       """,
-      [name, try Coding.json(deployment), deployment.workspace.rawValue, Int64(attempt)]
+      [name, try Coding.json(deployment), deployment.workspace.rawValue]
     )
-    let generation = Generation(try row.decode("generation", as: Int64.self))
+    let generation = Generation(try row.decode("generation", as: Int64.self)).next
     let order = PlacementStore.order(deployment, on: cluster, attempt: attempt, generation: generation)
-    try ActionWriter.launch([order], at: unit.now, on: db)
-    return change(.changed)
+    try PlacementStore.launch(order, at: unit.now, on: db)
+    return cluster == placed.cluster ? change(.changed) : change(.changed, elsewhere)
   }
 
   /// Blocks or allows changes to a deployment.

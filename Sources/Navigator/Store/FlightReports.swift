@@ -20,11 +20,14 @@ enum FlightReports {
     let results = try MissionStore.apply(inputs, unit: &unit, on: db)
     var refused: [IllegalTransition] = []
     var late: [DebtStore.Input] = []
+    var handOvers: [(MissionInput, FenceReceipt)] = []
     for result in results {
       switch result.reaction {
       case .success(.ignored(.terminal)):
-        // The mission has ended; what its flights still do may pay its debts.
-        guard case .flight(let flight, let report) = result.input.event, report.isEnd else { continue }
+        // The mission has ended; what its flights still do may pay its debts, and may have moved its database.
+        guard case .flight(let flight, let report) = result.input.event else { continue }
+        if let receipt = report.handOver { handOvers.append((result.input, receipt)) }
+        guard report.isEnd else { continue }
         late.append(
           DebtStore.Input(
             mission: result.input.mission,
@@ -37,15 +40,56 @@ enum FlightReports {
       case .failure(let error): refused.append(error)
       }
     }
+    try record(handOvers, unit: unit, on: db)
     try DebtStore.apply(late, unit: &unit, on: db)
     try FlightProgressWriter.record(events, at: unit.now, on: db)
     try PlacementStore.record(events.filter(\.flight.isPlacement), on: db)
     unit.wakes = true
     return refused
   }
+
+  /// Records where databases are that were handed over by flights of missions that have ended.
+  ///
+  /// A flight that was called off too late has moved the database all the same; with a wrong record no request could find
+  /// the deployment any more.
+  private static func record(
+    _ handOvers: [(MissionInput, FenceReceipt)],
+    unit: Unit,
+    on db: isolated PostgresConnection
+  ) throws {
+    guard !handOvers.isEmpty else { return }
+    try ActionWriter.lockDeployments(handOvers.map(\.0.mission.deployment), on: db)
+    for (input, receipt) in handOvers {
+      guard case .flight(let flight, _) = input.event else { continue }
+      let mission = try MissionReader.mission(input.mission, on: db)
+      // A rollback's destination gives the database back; every other flight takes it to its own cluster.
+      let cluster = flight.direction == .rollback ? mission.order.source : mission.order.cluster(flight.side)
+      let recorded = try ActionWriter.record([(mission.order.deployment.name, cluster, receipt.generation)], on: db)
+      guard recorded == 1 else { continue }
+      let line = HistoryRow(
+        request: input.mission.request.rawValue,
+        machine: "mission",
+        subject: input.mission.description,
+        kind: input.event.kind.rawValue,
+        event: try Coding.text(input.event),
+        from: mission.phase.rawValue,
+        to: mission.phase.rawValue,
+        cause: input.cause
+      )
+      try History.append([line], at: unit.now, on: db)
+    }
+  }
 }
 
 extension FlightReport {
+  /// The receipt of the hand-over of the database that it reports, if it reports one.
+  var handOver: FenceReceipt? {
+    switch self {
+    case .stepDone(_, .fenced(let receipt)?), .stepDone(_, .returned(let receipt)?): receipt
+    default: nil
+    }
+  }
+
   /// Whether the flight has ended with this report.
   var isEnd: Bool {
     switch self {

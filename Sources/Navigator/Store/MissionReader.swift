@@ -16,21 +16,21 @@ enum MissionReader {
     return try Coding.value("mission", of: row)
   }
 
-  /// Locks missions in the order of their identifiers, and reads their orders; one that is not on record is left out.
-  static func lockedOrders(
-    of missions: [MissionID],
+  /// Locks missions in the order of their identifiers, and reads them; one that is not on record is left out.
+  static func locked(
+    _ missions: [MissionID],
     on db: isolated PostgresConnection
-  ) throws -> [MissionID: MissionOrder] {
+  ) throws -> [MissionID: Mission] {
     guard !missions.isEmpty else { return [:] }
     let rows = try db.query(
       "select mission from navigator.missions where id = any($1::text[]) order by id for no key update",
       [missions.map(\.description)]
     )
-    var orders: [MissionID: MissionOrder] = [:]
+    var found: [MissionID: Mission] = [:]
     for row in rows {
       let mission: Mission = try Coding.value("mission", of: row)
-      orders[mission.id] = mission.order
+      found[mission.id] = mission
     }
-    return orders
+    return found
   }
 }

@@ -1,4 +1,4 @@
-// The first placement of a deployment: one flight, and where it stands.
+// Placements: the flight that brings a deployment's newest description to its cluster, and where it stands.
 
 internal import FailoverCore
 internal import Flightdeck
@@ -33,9 +33,88 @@ enum PlacementStore {
     )
   }
 
+  /// Puts the flight that places a deployment into the outbox, and calls the one before off.
+  ///
+  /// A re-placement takes a generation of its own, so that the cluster refuses whatever an older one still wants to do.
+  static func launch(_ order: FlightOrder, at now: Timestamp, on db: isolated PostgresConnection) throws {
+    try db.execute(
+      """
+      update navigator.deployments
+      set placement = 'PLACING', placement_attempt = $2, placement_error = null, placing_since = $3,
+        generation = greatest(generation, $4)
+      where name = $1
+      """,
+      [
+        order.deployment.name.rawValue, Int64(order.id.mission.attempt), now.postgres, order.generation.rawValue,
+      ]
+    )
+    let mission = order.id.mission
+    if mission.attempt > 1 {
+      let before = MissionID(request: mission.request, deployment: mission.deployment, attempt: mission.attempt - 1)
+      try callOff(FlightID(mission: before, side: .destination), at: now, on: db)
+    }
+    try ActionWriter.launch([order], at: now, on: db)
+  }
+
+  /// Calls a placement flight off, unless it is known to have ended.
+  private static func callOff(_ flight: FlightID, at now: Timestamp, on db: isolated PostgresConnection) throws {
+    let rows = try db.query(
+      """
+      select cluster from navigator.flights
+      where id = $1 and phase not in ('SUCCEEDED', 'FAILED', 'CANCELLED')
+      """,
+      [flight.description]
+    )
+    guard let cluster = try rows.first?.decode("cluster", as: String.self) else { return }
+    let delivery = ActionWriter.Delivery(
+      cluster: try ClusterName(cluster),
+      flight: flight,
+      kind: "cancel",
+      payload: "{}"
+    )
+    try ActionWriter.deliver([delivery], at: now, on: db)
+  }
+
+  /// Gives up placements that take longer than their plan may, so that they can be tried again.
+  ///
+  /// - Returns: Whether there may be more.
+  static func giveUpLate(limit: Int, in pool: PostgresPool) async throws -> Bool {
+    try await pool.unit { db, unit in
+      let allowance = FlightPlan.standard(.placement, .destination).allowance()
+      // deployments_placing serves the search.
+      let rows = try db.query(
+        """
+        select name, placement_attempt from navigator.deployments
+        where placement = 'PLACING' and placing_since <= $1
+        order by name limit $2 for no key update skip locked
+        """,
+        [(unit.now - allowance).postgres, Int64(limit)]
+      )
+      for row in rows {
+        let name = try DeploymentName(row.decode("name", as: String.self))
+        let attempt = Int(try row.decode("placement_attempt", as: Int32.self))
+        try db.execute(
+          """
+          update navigator.deployments set placement = 'FAILED', placement_error = $2, placing_since = null
+          where name = $1
+          """,
+          [
+            name.rawValue,
+            "\(FailureCode.deadline.rawValue): it was not placed within \(Int(allowance.inSeconds)) s; "
+              + "see that a Pilot flies for the cluster, then apply it again",
+          ]
+        )
+        let mission = MissionID(request: FlightID.placementRequest, deployment: name, attempt: attempt)
+        try callOff(FlightID(mission: mission, side: .destination), at: unit.now, on: db)
+      }
+      if !rows.isEmpty { unit.wakes = true }
+      return rows.count == limit
+    }
+  }
+
   /// Records how placement flights ended.
   ///
-  /// A report about an older try changes nothing.
+  /// A report about an older try changes nothing; a success that comes after the try was given up counts.
   static func record(_ events: [FlightdeckEvent], on db: isolated PostgresConnection) throws {
     for event in events where event.report.isEnd {
       var error: String?
@@ -46,8 +125,10 @@ enum PlacementStore {
       }
       try db.execute(
         """
-        update navigator.deployments set placement = $3, placement_error = $4
-        where name = $1 and placement_attempt = $2 and placement = 'PLACING'
+        update navigator.deployments
+        set placement = $3, placement_error = $4, placing_since = null, was_placed = was_placed or $3 = 'PLACED'
+        where name = $1 and placement_attempt = $2
+          and (placement = 'PLACING' or placement = 'FAILED' and $3 = 'PLACED')
         """,
         [
           event.flight.mission.deployment.rawValue, Int64(event.flight.mission.attempt),

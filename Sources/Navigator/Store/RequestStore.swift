@@ -156,15 +156,15 @@ enum RequestStore {
     }
     guard !inputs.isEmpty || !admitted.isEmpty || !planned.isEmpty else { return }
     try plan(planned, unit: unit, on: db)
-    let orders = try MissionReader.lockedOrders(of: inputs.map(\.mission) + admitted, on: db)
-    inputs += try admissions(admitted, orders, from: loaded.source, cause: cause, unit: &unit, on: db)
+    let found = try MissionReader.locked(inputs.map(\.mission) + admitted, on: db)
+    inputs += try admissions(admitted, found, from: loaded.source, cause: cause, unit: &unit, on: db)
     _ = try MissionStore.apply(inputs, unit: &unit, on: db)
   }
 
   /// Looks at the deployments once more, now that they are locked: what was moved or cordoned since the plan is skipped.
   private static func admissions(
     _ missions: [MissionID],
-    _ orders: [MissionID: MissionOrder],
+    _ planned: [MissionID: Mission],
     from source: ClusterName,
     cause: String,
     unit: inout Unit,
@@ -173,44 +173,74 @@ enum RequestStore {
     guard !missions.isEmpty else { return [] }
     let rows = try db.query(
       """
-      select name, cluster, generation, cordoned from navigator.deployments
+      select name, cluster, generation, owner_generation, cordoned from navigator.deployments
       where name = any($1::text[]) order by name for no key update
       """,
       [missions.map(\.deployment.rawValue)]
     )
     var found: [DeploymentName: PostgresRow] = [:]
     for row in rows { found[try DeploymentName(row.decode("name", as: String.self))] = row }
+    let movers = try lastMovers(of: missions.filter { $0.attempt > 1 }, on: db)
     var takeovers: [DebtStore.Takeover] = []
-    let inputs = try missions.map { mission in
-      guard let row = found[mission.deployment], let order = orders[mission] else {
-        return MissionInput(
-          mission: mission,
-          event: .skip(SkipReason(code: .changedSincePlan, reason: "it was deleted")),
-          cause: cause
-        )
+    let inputs = try missions.flatMap { mission -> [MissionInput] in
+      func input(_ event: Mission.Event) -> MissionInput { MissionInput(mission: mission, event: event, cause: cause) }
+      guard let row = found[mission.deployment], let order = planned[mission]?.order else {
+        return [input(.skip(SkipReason(code: .changedSincePlan, reason: "it was deleted")))]
       }
+      // A verb that came first has ended it, and then it takes nothing over.
+      guard planned[mission]?.phase == .pending else { return [] }
       let cluster = try ClusterName(row.decode("cluster", as: String.self))
       if let reason = try row.decode("cordoned", as: String?.self) {
         let skip = SkipReason(code: .cordoned, reason: "it was cordoned since the plan: \(reason)")
-        return MissionInput(mission: mission, event: .skip(skip), cause: cause)
+        return [input(.skip(skip))]
       }
-      guard cluster == source else {
-        let skip = SkipReason(code: .changedSincePlan, reason: "it runs on \(cluster) now")
-        return MissionInput(mission: mission, event: .skip(skip), cause: cause)
+      let owned = Generation(try row.decode("owner_generation", as: Int64.self))
+      let isHalfMoved = cluster == order.destination && movers[mission.deployment].map { owned <= $0 } ?? false
+      guard cluster == source || isHalfMoved else {
+        let words =
+          "it runs on \(cluster) now; if it shall run elsewhere, make a new request whose source is \(cluster)"
+        return [input(.skip(SkipReason(code: .changedSincePlan, reason: words)))]
       }
-      takeovers.append(DebtStore.Takeover(mission: mission, clusters: [order.source, order.destination]))
-      let generation = Generation(try row.decode("generation", as: Int64.self)).next
-      return MissionInput(mission: mission, event: .admit(generation), cause: cause)
+      takeovers.append(DebtStore.Takeover(mission: mission, cluster: order.destination))
+      let admit = input(.admit(Generation(try row.decode("generation", as: Int64.self)).next))
+      // There is nothing to drain any more: what is left is what a forced move does.
+      return isHalfMoved ? [input(.escalate(reason: "its database is on \(cluster) already")), admit] : [admit]
     }
     try DebtStore.supersede(takeovers, unit: &unit, on: db)
     return inputs
   }
 
-  /// Puts new tries of deployments on record, each with the order of the one before.
+  /// The newest generations that earlier tries of these missions used.
+  ///
+  /// If the newest hand-over to the destination is no newer, it was such a try that moved the database and then failed, and
+  /// nobody has verified the deployment there since.
+  private static func lastMovers(
+    of missions: [MissionID],
+    on db: isolated PostgresConnection
+  ) throws -> [DeploymentName: Generation] {
+    guard let request = missions.first?.request else { return [:] }
+    // missions_request serves the search.
+    let rows = try db.query(
+      """
+      select distinct on (deployment) deployment, mission from navigator.missions
+      where request = $1 and deployment = any($2::text[]) and started_at is not null and ended_at is not null
+      order by deployment, created_at desc
+      """,
+      [request.rawValue, missions.map(\.deployment.rawValue)]
+    )
+    var movers: [DeploymentName: Generation] = [:]
+    for row in rows {
+      let mission: Mission = try Coding.value("mission", of: row)
+      movers[mission.id.deployment] = mission.generation
+    }
+    return movers
+  }
+
+  /// Puts new tries of deployments on record, each with the order of the one before and the newest description.
   private static func plan(_ missions: [MissionID], unit: Unit, on db: isolated PostgresConnection) throws {
     guard !missions.isEmpty else { return }
     let before = missions.map { MissionID(request: $0.request, deployment: $0.deployment, attempt: $0.attempt - 1) }
-    let orders = try MissionReader.lockedOrders(of: before, on: db)
+    let found = try MissionReader.locked(before, on: db)
     let active = try db.query(
       "select id from navigator.missions where deployment = any($1::text[]) and ended_at is null order by id limit 1",
       [missions.map(\.deployment.rawValue)]
@@ -221,10 +251,49 @@ enum RequestStore {
         "mission \(other) moves deployment \(deployment) now; retry when it has ended: 'failoverctl describe \(other)'"
       )
     }
+    let descriptions = try descriptions(of: missions.map(\.deployment), on: db)
     let planned = try zip(missions, before).map { mission, before in
-      guard let order = orders[before] else { throw NavigatorError.notFound(kind: "mission", name: before.description) }
-      return Mission(order: order.numbered(mission))
+      guard let order = found[before]?.order, let deployment = descriptions[mission.deployment] else {
+        throw NavigatorError.conflict(
+          "the history of request \(mission.request) was removed; start a new request: 'failoverctl start'"
+        )
+      }
+      // As for a plan: a forced move does not wait, since its source may be gone.
+      guard !deployment.isPlacing || order.mode == .forced else {
+        throw NavigatorError.conflict(
+          "the newest description of deployment \(mission.deployment) is being brought to its cluster; retry when that is done"
+        )
+      }
+      return Mission(order: order.numbered(mission, deployment.description))
     }
     try MissionStore.insert(planned, at: unit.now, on: db)
+  }
+
+  /// What an operator described last of a deployment.
+  private struct Described {
+    let description: Deployment
+    let isPlacing: Bool
+  }
+
+  /// What operators described last of deployments, which it locks.
+  private static func descriptions(
+    of names: [DeploymentName],
+    on db: isolated PostgresConnection
+  ) throws -> [DeploymentName: Described] {
+    let rows = try db.query(
+      """
+      select name, deployment, placement from navigator.deployments
+      where name = any($1::text[]) order by name for no key update
+      """,
+      [names.map(\.rawValue)]
+    )
+    var found: [DeploymentName: Described] = [:]
+    for row in rows {
+      found[try DeploymentName(row.decode("name", as: String.self))] = Described(
+        description: try Coding.value("deployment", of: row),
+        isPlacing: try row.decode("placement", as: String.self) == "PLACING"
+      )
+    }
+    return found
   }
 }

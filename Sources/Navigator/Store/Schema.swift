@@ -54,9 +54,16 @@ enum Schema {
       cordoned text,
       placement text not null check (placement in ('PLACING', 'PLACED', 'FAILED')),
       placement_attempt integer not null default 1,
-      placement_error text
+      placement_error text,
+      placing_since timestamptz,
+      -- Whether it ever ran on its cluster; a change of its description does not take that away.
+      was_placed boolean not null default false,
+      -- The generation of the hand-over that brought it to its cluster; 0 before the first. `generation` is the newest that
+      -- was given to anybody.
+      owner_generation bigint not null default 0
     );
     create index deployments_cluster on navigator.deployments (cluster);
+    create index deployments_placing on navigator.deployments (placing_since) where placement = 'PLACING';
     """
 
   private static let requests: SQL = """
@@ -149,6 +156,7 @@ enum Schema {
     );
     create index events_request on navigator.events (request, sequence);
     create index events_subject on navigator.events (subject, sequence);
+    create index events_planes on navigator.events (at) where request is null;
     create table navigator.outbox (
       id bigint generated always as identity primary key,
       cluster text not null,

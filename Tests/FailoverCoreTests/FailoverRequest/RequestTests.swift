@@ -39,6 +39,19 @@ struct RequestTests {
     #expect(try request.apply(.admit, at: start) == .acted([.admit(Example.missionID("c"))]))
   }
 
+  @Test func aRetryThatIsSkippedHasNotMovedAnythingAndMayBeRepeated() throws {
+    var request = try begun(Limits(failureBudget: 1), [Entry(deployment: "a"), Entry(deployment: "b")])
+    _ = try request.apply(.admit, at: start)
+    _ = try end(&request, "a", .succeeded)
+    #expect(try end(&request, "b", .failed) == [.ended(.failed)])
+    _ = try request.apply(.retry, at: start)
+    _ = try request.apply(.admit, at: start)
+    #expect(try end(&request, "b", .skipped, attempt: 2) == [.ended(.failed)])
+    #expect(try request.apply(.retry, at: start).actions == [.plan(Example.missionID("b", attempt: 3))])
+    _ = try request.apply(.admit, at: start)
+    #expect(try end(&request, "b", .succeeded, attempt: 3) == [.ended(.succeeded)])
+  }
+
   @Test func aWaveBeginsWhenTheOneBeforeHasEnded() throws {
     var request = try begun(Limits(failureBudget: 1), [Entry(deployment: "a"), Entry(deployment: "b", wave: 1)])
     #expect(try request.apply(.admit, at: start).actions == [.admit(Example.missionID("a"))])

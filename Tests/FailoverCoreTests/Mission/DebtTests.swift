@@ -28,7 +28,7 @@ struct DebtTests {
       let reports: [FlightReport] = [
         .started(pilot: Example.pilot, epoch: LeaseEpoch(1)), .succeeded, .failed(Example.failure()), .cancelled,
       ]
-      let events: [Debt.Event] = [.pay, .abandon(reason: "gone"), .supersede]
+      let events: [Debt.Event] = [.pay, .abandon(reason: "gone"), .supersede, .prove]
       let flights = (max(1, debt.flights - 1)...debt.flights + 1).map { flight(debt.note.side, $0) }
       return (events + flights.flatMap { flight in reports.map { .flight(flight, $0) } }).map { Stimulus($0) }
     } follows: { debt in
@@ -43,6 +43,17 @@ struct DebtTests {
       let before = debt
       #expect(throws: IllegalTransition.self) { try debt.apply(.pay, at: start) }
       #expect(debt == before)
+    }
+  }
+
+  @Test func aProofThatItRunsElsewhereLetsADebtBePaid() throws {
+    for side in Side.allCases {
+      var debt = debt(side, proven: false)
+      #expect(try debt.apply(.prove, at: start) == .acted([]))
+      #expect(debt.note.mayBePaidAlone)
+      #expect(try debt.apply(.prove, at: start) == .ignored(.duplicate))
+      _ = try debt.apply(.pay, at: start)
+      #expect(debt.payingFlight == flight(side, 2))
     }
   }
 

@@ -240,6 +240,33 @@ struct FailoverPlannerTests {
     #expect(PlanRefusal.problems(refused.problems).description.contains("NOTHING_TO_MOVE"))
   }
 
+  @Test(arguments: [Placement.Update.underWay, .failed])
+  func whatIsBeingChangedIsNeverForgotten(update: Placement.Update) {
+    var fleet = TestFleet(
+      TestFleet.running("fine"),
+      DeploymentState(
+        deployment: TestFleet.deployment("changing"),
+        placement: Placement(cluster: "east", generation: Generation(1), update: update)
+      )
+    )
+    let controlled = fleet.plan()
+    #expect(controlled.missions.map(\.deployment) == ["fine"])
+    #expect(
+      controlled.skipped.map { [$0.deployment.rawValue, $0.reason.code.rawValue] } == [
+        ["changing", "PLACING"]
+      ]
+    )
+    // The source may be gone: then nothing brings the change to its end, and the deployment must not stay behind.
+    let forced = fleet.plan(TestFleet.options(mode: .forced))
+    #expect(forced.missions.map(\.deployment) == ["changing", "fine"])
+    #expect(forced.skipped.isEmpty)
+    #expect(forced.problems.filter { $0.code == .notApplied }.map(\.subject) == ["changing"])
+    #expect(forced.isExecutable)
+    // Both take up room on the cluster that they belong to.
+    fleet.clusters["east"] = TestFleet.cluster("east", capacity: 5)
+    #expect(fleet.snapshot.capacityLeft(of: "east") == 3)
+  }
+
   @Test func codingKeepsAPlan() throws {
     let fleet = TestFleet(TestFleet.running("a"), TestFleet.running(TestFleet.deployment("b"), cordoned: true))
     try checkCoding(fleet.plan())

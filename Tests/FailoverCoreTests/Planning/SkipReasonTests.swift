@@ -17,6 +17,8 @@ struct SkipReasonTests {
     (.alreadyAtDestination("west"), "ALREADY_AT_DESTINATION", "runs on west"),
     (.notOnSource("east", runsOn: "north"), "NOT_ON_SOURCE", "whose source is north"),
     (.notPlaced(), "NOT_PLACED", "no cluster"),
+    (.placing("a", .underWay), "PLACING", "mode forced"),
+    (.placing("a", .failed), "PLACING", "failoverctl describe deployment a"),
     (.residency(workspace: "team", region: "eu", destination: "north", in: "us"), "RESIDENCY", "destination in eu"),
     (.workspaceUnknown("team"), "RESIDENCY", "workspace team is not in the fleet"),
     (.dependencyFailed("b"), "DEPENDENCY_FAILED", "after b"),
@@ -36,7 +38,7 @@ struct SkipReasonTests {
     #expect(
       SkipCode.allCases.map(\.rawValue) == [
         "NOT_IMAGE_BASED", "NO_SECOND_CREDENTIAL", "CORDONED", "MISSION_ACTIVE", "ALREADY_AT_DESTINATION",
-        "NOT_ON_SOURCE", "NOT_PLACED", "RESIDENCY", "DEPENDENCY_FAILED", "CHANGED_SINCE_PLAN",
+        "NOT_ON_SOURCE", "NOT_PLACED", "PLACING", "RESIDENCY", "DEPENDENCY_FAILED", "CHANGED_SINCE_PLAN",
       ]
     )
   }
