@@ -7,7 +7,7 @@ extension Mission {
     case .draining(let move), .fencing(let move), .promoting(let move): move.held == nil ? move.deadline : nil
     case .window(_, let until): until
     case .cleaning(let commitment): commitment.held == nil ? commitment.deadline : nil
-    case .rollingBack(let retreat): retreat.deadline
+    case .rollingBack(let retreat): retreat.held == nil ? retreat.deadline : nil
     case .pending, .succeeded, .failed, .cancelled, .rolledBack, .skipped: nil
     }
   }
@@ -17,7 +17,8 @@ extension Mission {
     switch state {
     case .draining(let move), .fencing(let move), .promoting(let move), .window(let move, _): move.held
     case .cleaning(let commitment): commitment.held
-    case .pending, .rollingBack, .succeeded, .failed, .cancelled, .rolledBack, .skipped: nil
+    case .rollingBack(let retreat): retreat.held
+    case .pending, .succeeded, .failed, .cancelled, .rolledBack, .skipped: nil
     }
   }
 

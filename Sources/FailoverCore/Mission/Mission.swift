@@ -55,6 +55,9 @@ public struct Mission: StateMachine {
     var mayFly: Bool {
       if case .failed(let failure) = status { failure.code == .notDelivered } else { isFlying }
     }
+
+    /// Whether a report that the flight has ended says something new: one that was given up and succeeded was delivered after all.
+    func mayEnd(by report: FlightReport) -> Bool { report == .succeeded ? mayFly : isFlying }
   }
 
   /// What the mission learned on its way; it goes into the record of its end.
@@ -101,12 +104,19 @@ public struct Mission: StateMachine {
     var stage: Stage
     var findings: Findings
     var deadline: Timestamp
+    /// Why it stands still for an operator, or nil if it does not.
+    var held: StopCause?
+
+    /// Whether the source still has to get the database.
+    var needsDatabase: Bool { databaseMoved && findings.databaseReturn == nil }
 
     enum Stage: String, Hashable, Codable, Sendable {
       /// The forward flights are called off; the rollback flights wait until both have stopped.
       case settling
       /// The rollback flights fly.
       case flying
+      /// The destination did not return the database: the source takes it back, alone.
+      case reclaiming
     }
   }
 
@@ -186,7 +196,7 @@ public struct Mission: StateMachine {
     case cancel(reason: String)
     /// An operator turns it back.
     case rollBack(reason: String)
-    /// An operator gives up waiting for the source.
+    /// An operator gives up waiting: for a source that drains, or for a destination that is to return the database.
     case escalate(reason: String)
     /// An operator flies the failed flight of a held mission again.
     case retry
@@ -254,6 +264,8 @@ public struct Mission: StateMachine {
   public enum Action: Hashable, Codable, Sendable {
     /// Deliver a flight to its cluster.
     case launch(FlightAssignment)
+    /// Deliver a flight that was launched before once more, with all that it was granted: its cluster may have lost it.
+    case redeliver(FlightID)
     /// Grant a clearance to a flight.
     case grant(FlightID, Clearance)
     /// Call a flight off.
@@ -262,6 +274,8 @@ public struct Mission: StateMachine {
     case recordPlacement(ClusterName, Generation)
     /// Record what was left behind.
     case incurDebt(DebtNote)
+    /// Tell the request that the mission stands still for an operator.
+    case tellHeld
     /// Tell the request how the mission ended, and whether an operator wanted that.
     case tellRequest(MissionOutcome, byOperator: Bool)
   }

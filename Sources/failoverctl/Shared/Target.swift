@@ -40,7 +40,7 @@ struct MissionCommand: Sendable {
     let done = try await Session.with(store) { navigator in
       switch target {
       case .mission(let id):
-        try await navigator.command(verb, mission: id, reason: arguments.reason)
+        Verbs.note(try await navigator.command(verb, mission: id, reason: arguments.reason), about: id.description)
         return [id]
       case .request(let request):
         let allowed = try await navigator.missions(of: request).filter { $0.verbs.contains(kind) }.map(\.id)
@@ -51,7 +51,9 @@ struct MissionCommand: Sendable {
             next: "failoverctl describe request \(request)"
           )
         }
-        for id in allowed { try await navigator.command(verb, mission: id, reason: arguments.reason) }
+        for id in allowed {
+          Verbs.note(try await navigator.command(verb, mission: id, reason: arguments.reason), about: id.description)
+        }
         return allowed
       }
     }
@@ -61,6 +63,16 @@ struct MissionCommand: Sendable {
 
 /// What verbs report.
 enum Verbs {
+  /// Says that a verb changed nothing, and why: it is no error, and still not what somebody may take it for.
+  static func note(_ ignored: IgnoredReason?, about subject: String) {
+    switch ignored {
+    case nil: break
+    case .duplicate?: Console.note("\(subject): nothing to do, that was asked for or is under way already")
+    case .terminal?: Console.note("\(subject): nothing to do, it has ended")
+    case .stale?, .late?, .early?: Console.note("\(subject): nothing to do now")
+    }
+  }
+
   static func report(_ verb: String, missions: [MissionID], asJSON: Bool) {
     if asJSON {
       Console.document(
