@@ -117,7 +117,8 @@ extension Mission {
     case .draining(var move):
       mode = .forced
       var actions = callOff([move.source])
-      move.findings.tasksLost = move.findings.tasksRunning
+      move.findings.tasksLost = move.findings.tasksRunning ?? []
+      move.findings.isLossUnknown = move.findings.tasksRunning == nil
       move.source = Leg(flight: move.source.flight.next, plan: .forced)
       move.held = nil
       actions.append(.launch(FlightAssignment(id: move.source.flight, plan: .forced, generation: move.generation)))
@@ -169,7 +170,7 @@ extension Mission {
       if !commitment.source.isFlying { commitment.source.plan = .forced }
       return .acted(flyAgain(&commitment.source, commitment.generation, clearances: [.destinationVerified]))
     case .rollingBack(var retreat):
-      guard retreat.held != nil else { throw illegal(.retry, "it is on its way back; only a held mission is flown again") }
+      guard retreat.held != nil else { throw illegal(.retry, "it is under way; only a held mission is flown again") }
       guard retreat.source.isFlying else { return .acted(reclaim(retreat, at: now)) }
       retreat.held = nil
       retreat.deadline = now + order.allowance(.reclaim, .source, until: .databaseReturned)

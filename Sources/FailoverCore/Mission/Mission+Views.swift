@@ -51,6 +51,9 @@ extension Mission {
   /// The names of the tasks that run on the source, as it last said.
   public var tasksRunning: [String] { findings?.tasksRunning ?? [] }
 
+  /// Whether the source was given up before it said which tasks ran there: more may be lost than ``tasksLost`` names.
+  public var isLossUnknown: Bool { findings?.isLossUnknown ?? ending?.isLossUnknown ?? false }
+
   /// The names of the tasks that were given up.
   public var tasksLost: [String] { findings?.tasksLost ?? ending?.tasksLost ?? [] }
 
@@ -97,6 +100,16 @@ extension Mission {
     case .cleaning(let commitment): [commitment.source.flight, commitment.destination.flight]
     case .rollingBack(let retreat): [retreat.source.flight, retreat.destination.flight]
     case .pending, .succeeded, .failed, .cancelled, .rolledBack, .skipped: []
+    }
+  }
+
+  /// Those of ``currentFlights`` that the mission has not called off: what a cluster that has lost its flights should get again.
+  public var wantedFlights: [FlightID] {
+    guard case .rollingBack(let retreat) = state else { return currentFlights }
+    return switch retreat.stage {
+    case .settling: []
+    case .flying: currentFlights
+    case .reclaiming: [retreat.source.flight]
     }
   }
 

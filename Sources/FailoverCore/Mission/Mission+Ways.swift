@@ -314,6 +314,7 @@ extension Mission.Ending {
       cause: cause,
       generation: generation,
       tasksLost: findings.tasksLost,
+      isLossUnknown: findings.isLossUnknown,
       fence: findings.fence,
       verification: findings.verification,
       databaseReturn: findings.databaseReturn,

@@ -62,8 +62,11 @@ public struct Mission: StateMachine {
 
   /// What the mission learned on its way; it goes into the record of its end.
   struct Findings: Hashable, Codable, Sendable {
-    var tasksRunning: [String] = []
+    /// The tasks that run on the source, as it last said; nil if it said nothing yet, which is not that none runs.
+    var tasksRunning: [String]?
     var tasksLost: [String] = []
+    /// Whether the source was given up before it said what runs there.
+    var isLossUnknown = false
     var fence: FenceReceipt?
     var verification: Verification?
     var databaseReturn: FenceReceipt?
@@ -128,6 +131,8 @@ public struct Mission: StateMachine {
     public var generation: Generation?
     /// The tasks that were given up, by name.
     public var tasksLost: [String] = []
+    /// Whether the source was given up before it said which tasks ran there, so that nobody can name those that were lost.
+    public var isLossUnknown = false
     /// The receipt of the database's hand-over.
     public var fence: FenceReceipt?
     /// The destination's verification.

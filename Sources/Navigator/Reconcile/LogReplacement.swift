@@ -86,7 +86,7 @@ struct LogReplacement {
     if try row.decode("has_ended", as: Bool.self) { return nil }
     let assignment = try Redelivery.assignment(of: row)
     if let mission: Mission = try Coding.optional("mission", of: row) {
-      let isWanted = try mission.currentFlights.contains(assignment.id) || row.decode("pays", as: Bool.self)
+      let isWanted = try mission.wantedFlights.contains(assignment.id) || row.decode("pays", as: Bool.self)
       return isWanted ? mission.order.flightOrder(assignment) : nil
     }
     guard let deployment: Deployment = try Coding.optional("deployment", of: row) else { return nil }
