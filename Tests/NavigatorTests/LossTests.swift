@@ -166,6 +166,32 @@ import Testing
     }
   }
 
+  @Test func aDebtThatWasNotPaidWaitsForItsPauseOrForAnOperator() async throws {
+    let room = try await ControlRoom.make()
+    let isMended = Switch()
+    let west = ScriptedPilot(try room.deck(ControlRoom.west))
+    let east = ScriptedPilot(try room.deck(ControlRoom.east)) { order, step in
+      step == .deleteDeployment && !isMended.isOn
+        ? .fails(FlightFailure(code: .permanent, step: step, message: "the disk is read-only")) : .done
+    }
+    try await room.running(pilots: [east, west]) {
+      try await room.settle(1)
+      let id = try await room.navigator.submit(ControlRoom.options(.forced)).id
+      #expect(try await room.end(of: id).phase == .succeeded)
+      let debt = try #require(try await room.navigator.debts().first?.debt)
+      try await eventually("the cleaner's flight failed") {
+        try await room.navigator.debts().first?.debt.failures == 1
+      }
+      let now = try #require(try await room.navigator.debts().first?.debt)
+      #expect(now.flights == debt.flights + 1 && now.payingFlight == nil)
+      #expect(now.retryAfter != nil)
+      isMended.turn(on: true)
+      #expect(try await room.navigator.command(.pay, mission: now.mission, side: .source, reason: "mended") == nil)
+      try await eventually("it is paid") { try await room.navigator.debts().isEmpty }
+      #expect(try await room.navigator.debts(includeSettled: true).map(\.debt.flights) == [now.flights + 1])
+    }
+  }
+
   @Test func aClusterWhoseClockIsSetBackIsHeardOn() async throws {
     let room = try await ControlRoom.make()
     let clock = ClusterClock(DirectPlaneLinkSource(logger: room.logger))
