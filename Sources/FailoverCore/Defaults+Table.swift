@@ -158,6 +158,9 @@ extension Defaults {
       ours,
       "how long a mission that is rolled back waits for its forward flights to stop"
     ),
+    row("Navigator", "navigator.debtRetryFirst", debtRetryFirst, ours, "first wait after a debt could not be paid"),
+    row("Navigator", "navigator.debtRetryMost", debtRetryMost, ours, "longest wait after a debt could not be paid"),
+    row("Navigator", "navigator.debtAttempts", debtAttempts, ours, "flights that may fail to pay a debt by themselves"),
   ]
 
   private static func row(_ part: String, _ name: String, _ value: Duration, _ source: String, _ meaning: String) -> Row

@@ -99,6 +99,12 @@ public enum Defaults {
   public static let phaseSlack = Duration.seconds(120)
   /// How long a mission that is rolled back waits for its forward flights to stop: two leases.
   public static let settleTimeout = Duration.seconds(120)
+  /// The first wait before a debt that could not be paid is tried again: one round of the cleaner.
+  public static let debtRetryFirst = Duration.seconds(30)
+  /// The longest wait before a debt that could not be paid is tried again.
+  public static let debtRetryMost = Duration.seconds(3600)
+  /// How many flights in a row may fail to pay a debt before it is left to an operator: about four hours.
+  public static let debtAttempts = 10
 
   /// One row of the documentation's table of defaults.
   public struct Row: Hashable, Sendable {

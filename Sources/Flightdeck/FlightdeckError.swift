@@ -28,14 +28,13 @@ public enum FlightdeckError: Error, Hashable, Sendable {
 extension FlightdeckError: PostgresErrorRepresentable {
   /// Wraps a failure of PostgreSQL; a database without the tables has its own words.
   public init(postgres error: PostgresError) {
-    switch error.kind {
-    case .server(.undefinedTable), .server(.invalidSchemaName):
-      self = .conflict(
+    var error = error
+    if case .server(.undefinedTable) = error.kind {
+      error.message =
         "this database holds no Flightdeck yet: start the cluster's pilotd, or failoverctl migrate --cluster NAME "
-          + "--flightdeck-file FILE"
-      )
-    default: self = .database(error)
+        + "--flightdeck-file FILE"
     }
+    self = .database(error)
   }
 
   /// The failure of PostgreSQL inside, if that is what this error is.

@@ -46,9 +46,16 @@ extension Navigator {
   ///   - verb: What to do.
   ///   - request: The request.
   ///   - reason: Why, for the history.
-  /// - Throws: ``NavigatorError/notFound(kind:name:)``, ``NavigatorError/illegal(_:)`` where the verb makes no sense, and
-  ///   ``NavigatorError/conflict(_:)`` for a retry of what something else works on, or of which the history was removed.
-  public func command(_ verb: RequestVerb, request: RequestID, reason: String) async throws(NavigatorError) {
+  /// - Returns: Why the verb changed nothing, or nil if it took effect.
+  /// - Throws: ``NavigatorError/notFound(kind:name:)``, ``NavigatorError/illegal(_:)`` where the verb makes no sense,
+  ///   ``NavigatorError/refused(_:)`` for a retry whose destination is not ready, and ``NavigatorError/conflict(_:)`` for a
+  ///   retry of what something else works on, or of which the history was removed.
+  @discardableResult
+  public func command(
+    _ verb: RequestVerb,
+    request: RequestID,
+    reason: String
+  ) async throws(NavigatorError) -> IgnoredReason? {
     let event: FailoverRequest.Event =
       switch verb {
       case .cancel: .cancel
@@ -56,13 +63,15 @@ extension Navigator {
       case .resume: .resume
       case .retry: .retry
       }
-    try await pool.unit { db, unit in
+    return try await pool.unit { db, unit in
       // A retry plans missions, and plans are made one after the other.
       if verb == .retry { try db.execute("select pg_advisory_xact_lock(hashtext('navigator.submit'))") }
       var loaded = try RequestStore.load(request, on: db)
-      try loaded.apply(event, cause: "operator: \(reason)", at: unit.now)
+      let ignored = try loaded.apply(event, cause: "operator: \(reason)", at: unit.now)
+      try RetryCheck.run(request, loaded.actions, on: db)
       // At once, so that what a resume or a retry allows does not wait for the next look at the request.
       try RequestStore.advance(&loaded, reconcile: settings.requestReconcile, unit: &unit, on: db)
+      return ignored
     }
   }
 
@@ -72,8 +81,14 @@ extension Navigator {
   ///   - verb: What to do.
   ///   - mission: The mission.
   ///   - reason: Why, for the history.
+  /// - Returns: Why the verb changed nothing, or nil if it took effect.
   /// - Throws: ``NavigatorError/notFound(kind:name:)``, and ``NavigatorError/illegal(_:)`` where the verb makes no sense.
-  public func command(_ verb: MissionVerb, mission: MissionID, reason: String) async throws(NavigatorError) {
+  @discardableResult
+  public func command(
+    _ verb: MissionVerb,
+    mission: MissionID,
+    reason: String
+  ) async throws(NavigatorError) -> IgnoredReason? {
     let event: Mission.Event =
       switch verb {
       case .cancel: .cancel(reason: reason)
@@ -84,7 +99,7 @@ extension Navigator {
       case .abandon: .abandon(reason: reason)
       }
     let input = MissionInput(mission: mission, event: event, cause: "operator: \(reason)")
-    try await pool.unit { db, unit in try MissionStore.command(input, unit: &unit, on: db) }
+    return try await pool.unit { db, unit in try MissionStore.command(input, unit: &unit, on: db) }
   }
 
   /// Gives a command to a debt.
@@ -94,19 +109,22 @@ extension Navigator {
   ///   - mission: The mission that left the debt.
   ///   - side: On which of its sides.
   ///   - reason: Why, for the history.
-  /// - Throws: ``NavigatorError/notFound(kind:name:)``.
+  /// - Returns: Why the verb changed nothing, or nil if it took effect.
+  /// - Throws: ``NavigatorError/notFound(kind:name:)``, and ``NavigatorError/illegal(_:)`` where the verb makes no sense.
+  @discardableResult
   public func command(
     _ verb: DebtVerb,
     mission: MissionID,
     side: Side,
     reason: String
-  ) async throws(NavigatorError) {
+  ) async throws(NavigatorError) -> IgnoredReason? {
     let event: Debt.Event = verb == .pay ? .pay : .abandon(reason: reason)
     let input = DebtStore.Input(mission: mission, side: side, event: event, cause: "operator: \(reason)")
-    try await pool.unit { db, unit in
-      guard try DebtStore.apply([input], unit: &unit, on: db) != [0] else {
+    return try await pool.unit { db, unit in
+      guard let reaction = try DebtStore.apply([input], unit: &unit, on: db).first?.first else {
         throw NavigatorError.notFound(kind: "debt", name: "\(mission)/\(side.rawValue)")
       }
+      return reaction.ignoredReason
     }
   }
 }

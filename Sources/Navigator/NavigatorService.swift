@@ -78,7 +78,7 @@ public final class NavigatorService: Service {
       }
       group.addTask {
         await self.loop("debts", bell: Doorbell(), poll: self.settings.debtReconcile) {
-          try await Cleaner.payDebts(limit: self.settings.batch, in: self.pool)
+          try await Cleaner.payDebts(limit: self.settings.batch, in: self.pool, logger: self.logger)
           return false
         }
       }
@@ -213,7 +213,7 @@ public final class NavigatorService: Service {
         metadata: ["cluster": "\(registration.cluster.name)", "error": "\(error)"]
       )
       do { try await Task.sleep(for: settings.requestReconcile) } catch { return }
-      tended.end(registration.cluster.name)
+      tended.end(registration.cluster.name, generation)
       return
     }
     let events = Doorbell()

@@ -2,6 +2,7 @@
 
 import FailoverCore
 import Flightdeck
+import LibPQ
 import Testing
 
 @testable import Pilot
@@ -109,6 +110,54 @@ import Testing
     }
     #expect(try await mission.db.accepts("west") == false)
     #expect(mission.running(on: mission.west) == 0)
+  }
+
+  @Test func aSourceTakesTheDatabaseBackFromADestinationThatIsGoneAndLateFlightsAreRefused() async throws {
+    let mission = try await Mission.make("flow-reclaim")
+    try await mission.place()
+    let (source, destination) = (mission.order(.controlled, .source), mission.order(.controlled, .destination))
+    _ = try await mission.east.flightdeck.enqueue([source])
+    _ = try await mission.west.flightdeck.enqueue([destination])
+    try await mission.flying([mission.east.pilot(), mission.west.pilot()]) {
+      try await mission.carry(.sourceDrained, from: mission.east, source.id, to: mission.west, destination.id)
+      try await mission.west.wait(for: .succeeded, of: destination.id)
+      try await eventually { try await mission.count("west") > 0 }
+    }
+    // The destination's Pilots are gone; its worker is not, and goes on writing until the database is taken from it.
+    let reclaim = mission.order(.reclaim, .source, generation: 4, attempt: 2)
+    _ = try await mission.east.flightdeck.cancel([source.id])
+    _ = try await mission.east.flightdeck.enqueue([reclaim])
+    try await mission.flying([mission.east.pilot()]) {
+      try await mission.east.wait(for: .succeeded, of: reclaim.id)
+      guard case .returned(let receipt)? = try await mission.east.evidence(.databaseReturned, of: reclaim.id) else {
+        Issue.record("no receipt")
+        return
+      }
+      #expect(receipt.generation == Generation(4))
+      #expect(receipt.revokedRole == "flow_reclaim_west" && receipt.grantedRole == "flow_reclaim_east")
+      let written = try await mission.count("west")
+      let before = try await mission.count("east")
+      try await eventually { try await mission.count("east") > before + 5 }
+      #expect(try await mission.count("west") == written)
+    }
+    #expect(try await mission.db.accepts("west") == false)
+    // It comes back with a move and a return in hand that are older: both are refused, and the source's session goes on.
+    let session = try await mission.db.connect("east")
+    let move = mission.order(.forced, .destination, generation: 2, attempt: 2)
+    let back = mission.order(.rollbackAfterFence, .destination, generation: 3)
+    _ = try await mission.west.flightdeck.enqueue([move, back])
+    try await mission.flying([mission.west.pilot()]) {
+      try await mission.west.wait(for: .failed, of: move.id)
+      try await mission.west.wait(for: .failed, of: back.id)
+    }
+    for flight in [move.id, back.id] {
+      let failure = try #require(try await mission.west.flightdeck.status(of: [flight]).first?.failure)
+      #expect(failure.code == .staleGeneration, "\(flight): \(failure)")
+    }
+    #expect(try await session.perform { try $0.query("select 1").count } == 1)
+    await session.close()
+    #expect(try await mission.db.accepts("east") == true)
+    #expect(try await mission.db.accepts("west") == false)
   }
 
   @Test func aDrainThatDoesNotEndAbortsOrNamesTheTasksLost() async throws {

@@ -109,6 +109,41 @@ import Testing
     #expect(await session.isOpenOnServer() == false)
   }
 
+  @Test(arguments: 0..<8)
+  func cutOffAfterAnyActionAndTakenBackByTheOtherSide(_ cut: Int) async throws {
+    let db = try await FencedDatabase.make(DeploymentName("fence-back-\(cut)"))
+    let count = Shared(0)
+    var fencer = db.fencer()
+    fencer.afterAction = { _ in
+      if count.change({ count in
+        defer { count += 1 }; return count == cut
+      }) {
+        throw TimedOut()
+      }
+    }
+    let interrupted = fencer
+    _ = await outcome { try await interrupted.fence(db.order(to: "west", generation: 2), authority: .unlimited) }
+    var back = db.fencer()
+    back.afterAction = { _ in
+      let east = try await db.accepts("east")
+      let west = try await db.accepts("west")
+      #expect(!(east && west))
+    }
+    let reclaim = back
+    let receipt = try await reclaim.fence(db.order(to: "east", generation: 4), authority: .unlimited)
+    #expect(receipt.generation == Generation(4))
+    let session = try await db.connect("east")
+    // What the dead still had in hand: the rest of the hand-over, and its return, which is for the same role but older.
+    for (cluster, generation): (ClusterName, Int64) in [("west", 2), ("east", 3)] {
+      let late = await #expect(throws: StepError.self) {
+        try await db.fencer().fence(db.order(to: cluster, generation: generation), authority: .unlimited)
+      }
+      #expect(late?.code == .staleGeneration)
+    }
+    #expect(await session.isOpenOnServer())
+    #expect(try await db.accepts("west") == false)
+  }
+
   @Test func aHammeringWriterIsShutOut() async throws {
     let db = try await FencedDatabase.make("fence-hammer")
     let setup = try await db.connect("east")

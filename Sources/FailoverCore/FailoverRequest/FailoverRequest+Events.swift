@@ -7,6 +7,8 @@ extension FailoverRequest {
   /// Every legal transition of a request.
   public static let transitions: [Transition<Phase, Event.Kind>] = [
     Transition(.pending, .begin, .inProgress),
+    Transition(.pending, .destinationLost, .pending),
+    Transition(.pending, .destinationBack, .pending),
     Transition(.pending, .hold, .pending),
     Transition(.pending, .resume, .pending),
     Transition(.pending, .cancel, .cancelled),
@@ -14,6 +16,9 @@ extension FailoverRequest {
 
     Transition(.inProgress, .admit, .inProgress),
     Transition(.inProgress, .missionEnded, .inProgress, .succeeded, .failed, .cancelled),
+    Transition(.inProgress, .missionHeld, .inProgress),
+    Transition(.inProgress, .destinationLost, .inProgress),
+    Transition(.inProgress, .destinationBack, .inProgress),
     Transition(.inProgress, .hold, .inProgress),
     Transition(.inProgress, .resume, .inProgress),
     Transition(.inProgress, .cancel, .inProgress),
@@ -28,6 +33,9 @@ extension FailoverRequest {
     case .admit: admit()
     case .missionEnded(let mission, let outcome, let byOperator):
       try missionEnded(mission, outcome, byOperator: byOperator)
+    case .missionHeld(let mission): try missionHeld(mission)
+    case .destinationLost: destinationLost()
+    case .destinationBack: destinationBack()
     case .hold: try hold()
     case .resume: try resume()
     case .cancel: try cancel()
@@ -99,9 +107,7 @@ extension FailoverRequest {
     _ outcome: MissionOutcome,
     byOperator: Bool
   ) throws(IllegalTransition) -> Reaction<Action> {
-    guard mission.request == id, let index = entries.firstIndex(where: { $0.deployment == mission.deployment }) else {
-      throw illegal(.missionEnded, "\(mission) is not a mission of this request")
-    }
+    let index = try index(of: mission, .missionEnded)
     if phase.isTerminal { return .ignored(.terminal) }
     // A mission can be called off on its own before the request begins; it cannot end in another way.
     guard phase == .inProgress || outcome == .cancelled || outcome == .skipped else {
@@ -111,18 +117,60 @@ extension FailoverRequest {
     guard !entries[index].status.hasEnded else { return .ignored(.duplicate) }
     entries[index].status = .ended(outcome)
     entries[index].byOperator = byOperator
+    entries[index].isHeld = false
+    // A canary that was called off, turned back or skipped has shown nothing, whoever wanted that.
+    let isCanary = limits.hasCanary && entries[index].wave == 0
+    if isCanary, outcome != .succeeded, waits, !isCancelled { addHold(.canaryFailed) }
     holdIfTooMuchFailed(entries[index])
     return .acted(endIfDone())
   }
 
+  /// A mission that stands still has failed as far as those behind it are concerned: they would run into the same.
+  private mutating func missionHeld(_ mission: MissionID) throws(IllegalTransition) -> Reaction<Action> {
+    let index = try index(of: mission, .missionHeld)
+    if phase.isTerminal { return .ignored(.terminal) }
+    guard mission.attempt == entries[index].attempt else { return .ignored(.stale) }
+    guard !entries[index].status.hasEnded else { return .ignored(.late) }
+    guard entries[index].status == .flying else { throw illegal(.missionHeld, "\(mission) has not begun") }
+    guard !entries[index].isHeld else { return .ignored(.duplicate) }
+    entries[index].isHeld = true
+    holdIfTooMuchFailed(entries[index])
+    return .acted([])
+  }
+
+  private func index(of mission: MissionID, _ kind: Event.Kind) throws(IllegalTransition) -> Int {
+    guard mission.request == id, let index = entries.firstIndex(where: { $0.deployment == mission.deployment }) else {
+      throw illegal(kind, "\(mission) is not a mission of this request")
+    }
+    return index
+  }
+
   private mutating func holdIfTooMuchFailed(_ entry: Entry) {
     guard entry.isFailure else { return }
-    if limits.hasCanary, entry.wave == 0 { addHold(.canaryFailed) }
-    if entries.count(where: \.isFailure) - acceptedFailures > limits.failureBudget { addHold(.failureBudget) }
+    if entries.count(where: { $0.isFailure && !$0.isAccepted }) > limits.failureBudget { addHold(.failureBudget) }
   }
+
+  /// Whether a mission has not begun yet.
+  private var waits: Bool { entries.contains { $0.status == .waiting } }
 
   private mutating func addHold(_ reason: HoldReason) {
     if !holds.contains(reason) { holds = (holds + [reason]).sorted() }
+  }
+
+  /// What would be drained now would wait for a cluster that cannot take it.
+  private mutating func destinationLost() -> Reaction<Action> {
+    if phase.isTerminal { return .ignored(.terminal) }
+    if holds.contains(.destinationNotReady) { return .ignored(.duplicate) }
+    guard waits else { return .ignored(.late) }
+    addHold(.destinationNotReady)
+    return .acted([])
+  }
+
+  private mutating func destinationBack() -> Reaction<Action> {
+    if phase.isTerminal { return .ignored(.terminal) }
+    guard holds.contains(.destinationNotReady) else { return .ignored(.duplicate) }
+    holds.removeAll { $0 == .destinationNotReady }
+    return .acted([])
   }
 
   private mutating func endIfDone() -> [Action] {
@@ -146,9 +194,10 @@ extension FailoverRequest {
     guard !phase.isTerminal else {
       throw illegal(.resume, "it has ended; 'failoverctl retry' takes up a failed request")
     }
-    guard !holds.isEmpty else { return .ignored(.duplicate) }
-    holds = []
-    acceptedFailures = entries.count(where: \.isFailure)
+    // An operator's word does not make a cluster answer.
+    guard holds.contains(where: { $0 != .destinationNotReady }) else { return .ignored(.duplicate) }
+    holds.removeAll { $0 != .destinationNotReady }
+    for index in entries.indices where entries[index].isFailure { entries[index].isAccepted = true }
     return .acted([])
   }
 
@@ -180,6 +229,7 @@ extension FailoverRequest {
       entries[index].status = .waiting
       entries[index].attempt += 1
       entries[index].byOperator = false
+      entries[index].isAccepted = false
       entries[index].blockedBy = nil
       actions.append(.plan(mission(of: entries[index])))
     }
@@ -187,7 +237,6 @@ extension FailoverRequest {
     phase = .inProgress
     isCancelled = false
     holds = []
-    acceptedFailures = 0
     return .acted(actions)
   }
 

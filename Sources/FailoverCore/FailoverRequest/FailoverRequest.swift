@@ -17,8 +17,6 @@ public struct FailoverRequest: StateMachine {
   public internal(set) var holds: [HoldReason] = []
   /// Whether an operator called the request off.
   public internal(set) var isCancelled = false
-  /// How many failures an operator accepted by resuming after the budget was used up.
-  var acceptedFailures = 0
   /// Where the request is.
   public internal(set) var phase: Phase = .pending
 
@@ -36,6 +34,10 @@ public struct FailoverRequest: StateMachine {
     public internal(set) var status: Status
     /// Whether it ended as it did because an operator wanted that.
     public internal(set) var byOperator = false
+    /// Whether its mission stands still for an operator.
+    public internal(set) var isHeld = false
+    /// Whether an operator accepted its failure by resuming, so that it does not count against the budget any more.
+    var isAccepted = false
     /// The deployment that did not move and kept this one from moving, or nil.
     public internal(set) var blockedBy: DeploymentName?
 
@@ -58,9 +60,9 @@ public struct FailoverRequest: StateMachine {
       case ended(MissionOutcome)
     }
 
-    /// Whether it ended in a way that keeps a request from succeeding.
+    /// Whether it ended in a way that keeps a request from succeeding, or stands still because something failed.
     var isFailure: Bool {
-      status == .ended(.failed) || (status == .ended(.rolledBack) && !byOperator)
+      isHeld || status == .ended(.failed) || (status == .ended(.rolledBack) && !byOperator)
     }
   }
 
@@ -70,7 +72,7 @@ public struct FailoverRequest: StateMachine {
     public let missionsInFlight: Int
     /// How many failures put the request on hold when they are exceeded; 1 or more.
     public let failureBudget: Int
-    /// Whether wave 0 is a canary: any failure in it puts the request on hold.
+    /// Whether wave 0 is a canary: if any of its missions does not succeed, for whatever reason, the request is put on hold.
     public let hasCanary: Bool
 
     /// Makes limits.
@@ -89,9 +91,11 @@ public struct FailoverRequest: StateMachine {
 
   /// Why a request admits no missions.
   public enum HoldReason: String, Hashable, Codable, Sendable, CaseIterable, Comparable {
-    /// A mission of the canary wave failed.
+    /// A mission of the canary wave did not succeed.
     case canaryFailed = "CANARY_FAILED"
-    /// More missions failed than the budget allows.
+    /// The destination is disabled, or does not answer; the hold ends by itself when it is well again.
+    case destinationNotReady = "DESTINATION_NOT_READY"
+    /// More missions failed, or stand still because something failed, than the budget allows.
     case failureBudget = "FAILURE_BUDGET"
     /// An operator asked for it.
     case operatorAsked = "OPERATOR"
@@ -193,9 +197,15 @@ public struct FailoverRequest: StateMachine {
     case admit
     /// A mission has ended.
     case missionEnded(MissionID, MissionOutcome, byOperator: Bool)
+    /// A mission stands still because something failed, until an operator decides.
+    case missionHeld(MissionID)
+    /// The destination was seen to be disabled, or not to answer.
+    case destinationLost
+    /// The destination was seen to be well.
+    case destinationBack
     /// An operator stops admission.
     case hold
-    /// An operator ends every hold, and accepts the failures so far.
+    /// An operator ends every hold that does not end by itself, and accepts the failures so far.
     case resume
     /// An operator calls it off.
     case cancel
@@ -205,7 +215,9 @@ public struct FailoverRequest: StateMachine {
     /// The payload-free kinds of events.
     public enum Kind: String, CaseIterable, Sendable {
       /// See ``Event``.
-      case begin, admit, missionEnded, hold, resume, cancel, retry
+      case begin, admit, missionEnded, missionHeld, destinationLost, destinationBack
+      /// See ``Event``.
+      case hold, resume, cancel, retry
     }
 
     /// Which kind of event this is.
@@ -214,6 +226,9 @@ public struct FailoverRequest: StateMachine {
       case .begin: .begin
       case .admit: .admit
       case .missionEnded: .missionEnded
+      case .missionHeld: .missionHeld
+      case .destinationLost: .destinationLost
+      case .destinationBack: .destinationBack
       case .hold: .hold
       case .resume: .resume
       case .cancel: .cancel

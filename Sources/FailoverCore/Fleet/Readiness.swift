@@ -110,7 +110,11 @@ public struct ReadinessFailure: Hashable, Codable, Sendable, CustomStringConvert
   public var description: String { "\(code.rawValue): \(reason); \(fix)" }
 
   /// The failure as a problem of a plan.
-  func problem(_ subject: ClusterName, _ severity: PlanProblem.Severity = .refuse) -> PlanProblem {
+  ///
+  /// - Parameters:
+  ///   - subject: The cluster that failed the check.
+  ///   - severity: Whether it forbids the plan.
+  public func problem(_ subject: ClusterName, _ severity: PlanProblem.Severity = .refuse) -> PlanProblem {
     PlanProblem(code, subject: subject.rawValue, reason: reason, fix: fix, severity: severity)
   }
 }

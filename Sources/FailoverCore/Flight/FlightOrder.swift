@@ -63,7 +63,7 @@ public enum FlightPriority: Int, Hashable, Codable, Sendable, CaseIterable, Comp
   /// A source's clean-up is never urgent: its workload runs elsewhere.
   public init(plan: FlightPlanKind, side: Side) {
     switch (plan, side) {
-    case (.forced, .destination), (.rollback, _), (.rollbackAfterFence, _): self = .urgent
+    case (.forced, .destination), (.rollback, _), (.rollbackAfterFence, _), (.reclaim, _): self = .urgent
     case (.forced, .source), (.controlled, _), (.placement, _): self = .normal
     }
   }

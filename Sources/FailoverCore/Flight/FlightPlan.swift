@@ -28,6 +28,8 @@ public enum StepKind: String, Hashable, Codable, Sendable, CaseIterable {
   case deleteNamespace
   /// Give the database back to the source's role, by a newer generation.
   case returnDatabase
+  /// Take the database back from the peer's role: what a source does if the destination does not return it.
+  case reclaimDatabase
   /// Let the workload take tasks again.
   case resumeDeployment
   /// Allow changes to the deployment again.
@@ -69,6 +71,10 @@ public enum FlightPlanKind: String, Hashable, Codable, Sendable, CaseIterable {
   case rollback
   /// Undoing a move whose database may have left the source.
   case rollbackAfterFence
+  /// Undoing such a move without the destination, which did not return the database.
+  ///
+  /// Only a source flies it: it takes the database back by a generation that is newer than all that the destination has.
+  case reclaim
   /// The first placement of a deployment.
   ///
   /// Only a destination flies it: no cluster has the deployment yet, so no clearance is waited for or earned.
@@ -78,7 +84,7 @@ public enum FlightPlanKind: String, Hashable, Codable, Sendable, CaseIterable {
   public var direction: Direction {
     switch self {
     case .controlled, .forced, .placement: .forward
-    case .rollback, .rollbackAfterFence: .rollback
+    case .rollback, .rollbackAfterFence, .reclaim: .rollback
     }
   }
 
@@ -223,6 +229,14 @@ public struct FlightPlan: Hashable, Codable, Sendable {
         Step(.returnDatabase, grants: .databaseReturned),
         Step(.deleteSecrets),
         Step(.deleteNamespace),
+      ]
+    ),
+    FlightPlan(
+      kind: .reclaim,
+      side: .source,
+      steps: [
+        Step(.reclaimDatabase, grants: .databaseReturned), Step(.resumeDeployment), Step(.verifyDeployment),
+        Step(.uncordon),
       ]
     ),
     FlightPlan(

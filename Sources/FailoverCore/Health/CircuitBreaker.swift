@@ -173,6 +173,15 @@ public struct CircuitBreaker: StateMachine {
   /// It is the event ``Event/attempt`` for callers that need the answer and have no use for the other actions.
   public mutating func attempt(at now: Timestamp) -> Permission { ask(at: now).permission }
 
+  /// Until when a call would be refused, or nil if one would be permitted now.
+  ///
+  /// It takes no permit, so it is for who does not know yet whether there is anything to call for.
+  public func refusal(at now: Timestamp) -> Timestamp? {
+    var copy = self
+    if case .refused(let until) = copy.attempt(at: now) { return until }
+    return nil
+  }
+
   private mutating func ask(at now: Timestamp) -> (permission: Permission, actions: [Action]) {
     let before = phase
     let permission: Permission

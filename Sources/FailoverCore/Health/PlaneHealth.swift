@@ -73,8 +73,8 @@ public struct PlaneHealth: StateMachine {
   public enum Event: MachineEvent {
     /// A heartbeat arrived.
     ///
-    /// Its `number` grows with every heartbeat of the cluster, and goes on growing after restarts and when clocks are set
-    /// back: a counter that the cluster's Flightdeck keeps.
+    /// Its `number` grows with every heartbeat of the cluster, and goes on growing after restarts and when the cluster's clock is
+    /// set back: a counter, or the moment of the heartbeat by the control plane's clock.
     case heartbeat(number: Int64)
     /// Time passed.
     case tick

@@ -83,13 +83,16 @@ public enum Reaction<Action: Hashable & Codable & Sendable>: Hashable, Sendable 
     }
   }
 
-  /// Whether the event was ignored.
-  public var isIgnored: Bool {
+  /// Why the event was ignored, or nil if it took effect.
+  public var ignoredReason: IgnoredReason? {
     switch self {
-    case .acted: false
-    case .ignored: true
+    case .acted: nil
+    case .ignored(let reason): reason
     }
   }
+
+  /// Whether the event was ignored.
+  public var isIgnored: Bool { ignoredReason != nil }
 }
 
 /// Why an event was ignored.

@@ -14,6 +14,10 @@ public struct Debt: StateMachine {
   public private(set) var flights: Int
   /// Why the last flight did not pay it.
   public private(set) var lastFailure: FlightFailure?
+  /// How many flights in a row did not pay it, since an operator asked for one.
+  public private(set) var failures = 0
+  /// When the cleaner tries again after a flight that did not pay it; nil if nothing failed yet.
+  public private(set) var retryAfter: Timestamp?
   /// Where the debt is.
   public private(set) var phase: Phase
 
@@ -61,8 +65,12 @@ public struct Debt: StateMachine {
   public enum Event: MachineEvent {
     /// A cluster reports about a flight.
     case flight(FlightID, FlightReport)
-    /// The cleaner, or an operator, wants it paid; only a debt of a deployment that was verified elsewhere can be.
+    /// An operator wants it paid; only a debt of a deployment that was verified elsewhere can be.
     case pay
+    /// The cleaner wants it paid: with growing pauses, and after ``Defaults/debtAttempts`` failures in a row not any more.
+    ///
+    /// It is then an operator's, who pays it once what is in its way is mended, or abandons it.
+    case payAlone
     /// An operator writes it off.
     case abandon(reason: String)
     /// A newer mission moves the deployment to that cluster, brought it back there, or has moved it away from there.
@@ -73,7 +81,7 @@ public struct Debt: StateMachine {
     /// The payload-free kinds of events.
     public enum Kind: String, CaseIterable, Sendable {
       /// See ``Event``.
-      case flightSucceeded, flightFailed, flightReported, pay, abandon, supersede, prove
+      case flightSucceeded, flightFailed, flightReported, pay, payAlone, abandon, supersede, prove
     }
 
     /// Which kind of event this is.
@@ -83,6 +91,7 @@ public struct Debt: StateMachine {
       case .flight(_, .failed), .flight(_, .cancelled): .flightFailed
       case .flight: .flightReported
       case .pay: .pay
+      case .payAlone: .payAlone
       case .abandon: .abandon
       case .supersede: .supersede
       case .prove: .prove
@@ -103,6 +112,7 @@ public struct Debt: StateMachine {
     Transition(.open, .flightSucceeded, .paid),
     Transition(.open, .flightFailed, .open),
     Transition(.open, .pay, .open),
+    Transition(.open, .payAlone, .open),
     Transition(.open, .abandon, .abandoned),
     Transition(.open, .supersede, .superseded),
     Transition(.open, .prove, .open),
@@ -113,43 +123,34 @@ public struct Debt: StateMachine {
     guard phase == .open else { return .ignored(.terminal) }
     switch event {
     case .flight(let flight, let report):
-      guard flight == payingFlight else { return .ignored(.stale) }
       switch report {
       case .succeeded:
+        guard isCleanUp(flight) else { return .ignored(.stale) }
+        // One that was given up as not delivered may have flown all the same; whoever took every step, nothing is left.
+        let other = payingFlight == flight ? nil : payingFlight
         payingFlight = nil
         phase = .paid
+        return .acted(other.map { [.cancel($0)] } ?? [])
       case .failed(let failure):
-        payingFlight = nil
-        lastFailure = failure
+        guard flight == payingFlight else { return .ignored(.stale) }
+        fail(failure, at: now)
       case .cancelled:
-        payingFlight = nil
-        lastFailure = FlightFailure(code: .permanent, message: "the clean-up flight was cancelled")
+        guard flight == payingFlight else { return .ignored(.stale) }
+        fail(FlightFailure(code: .permanent, message: "the clean-up flight was cancelled"), at: now)
       case .started, .stepDone, .tasksRunning, .holding, .retrying, .takenOver:
         return .ignored(.late)
       }
       return .acted([])
     case .pay:
       guard payingFlight == nil else { return .ignored(.duplicate) }
-      guard note.mayBePaidAlone else {
-        throw IllegalTransition(
-          machine: "debt of \(mission) on \(note.cluster)",
-          phase: phase.rawValue,
-          event: event.kind.rawValue,
-          reason: "nothing proves that \(mission.deployment) runs elsewhere, so nothing of it is deleted; "
-            + "move it to where it shall run with 'failoverctl retry' of its request or with a new request, or abandon "
-            + "the debt"
-        )
-      }
-      flights += 1
-      // Both plans do the same: remove the deployment, its secrets, its namespace.
-      let (direction, plan): (Direction, FlightPlanKind) =
-        note.side == .source ? (.forward, .forced) : (.rollback, .rollback)
-      let flight = FlightID(mission: mission, direction: direction, side: note.side, attempt: flights)
-      payingFlight = flight
-      let clearances: [Clearance] = note.side == .source ? [.destinationVerified] : []
-      return .acted([
-        .launch(FlightAssignment(id: flight, plan: plan, generation: generation, clearances: clearances))
-      ])
+      let launch = try launch(.pay)
+      failures = 0
+      return .acted([launch])
+    case .payAlone:
+      guard payingFlight == nil else { return .ignored(.duplicate) }
+      guard failures < Defaults.debtAttempts else { return .ignored(.late) }
+      if let retryAfter, now < retryAfter { return .ignored(.early) }
+      return .acted([try launch(.payAlone)])
     case .abandon:
       defer { phase = .abandoned }
       return .acted(payingFlight.map { [.cancel($0)] } ?? [])
@@ -161,5 +162,39 @@ public struct Debt: StateMachine {
       note.mayBePaidAlone = true
       return .acted([])
     }
+  }
+
+  /// Whether a flight of this identifier does nothing but remove what was left here.
+  private func isCleanUp(_ flight: FlightID) -> Bool {
+    flight.mission == mission && flight.side == note.side && flight.direction == Self.direction(of: note.side)
+      && flight.attempt <= flights
+  }
+
+  private mutating func fail(_ failure: FlightFailure, at now: Timestamp) {
+    payingFlight = nil
+    lastFailure = failure
+    failures += 1
+    retryAfter = now + RetryPolicy.debt.delay(attempt: failures, jitter: 0.5)
+  }
+
+  private mutating func launch(_ kind: Event.Kind) throws(IllegalTransition) -> Action {
+    guard note.mayBePaidAlone else {
+      throw IllegalTransition(
+        machine: "debt of \(mission) on \(note.cluster)",
+        phase: phase.rawValue,
+        event: kind.rawValue,
+        reason: "nothing proves that \(mission.deployment) runs elsewhere, so nothing of it is deleted; "
+          + "move it to where it shall run with 'failoverctl retry' of its request or with a new request, or abandon "
+          + "the debt"
+      )
+    }
+    flights += 1
+    // Both plans do the same: remove the deployment, its secrets, its namespace.
+    let (direction, plan): (Direction, FlightPlanKind) =
+      note.side == .source ? (.forward, .forced) : (.rollback, .rollback)
+    let flight = FlightID(mission: mission, direction: direction, side: note.side, attempt: flights)
+    payingFlight = flight
+    let clearances: [Clearance] = note.side == .source ? [.destinationVerified] : []
+    return .launch(FlightAssignment(id: flight, plan: plan, generation: generation, clearances: clearances))
   }
 }

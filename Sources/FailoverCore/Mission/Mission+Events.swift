@@ -64,7 +64,9 @@ extension Mission {
     case .rollingBack(let retreat):
       switch retreat.stage {
       case .settling: return .acted(launchRollback(retreat, at: now))
-      case .flying: return .acted(stopRollback(retreat, because: .deadline(.rollingBack)))
+      case .flying where retreat.needsDatabase: return .acted(reclaim(retreat, at: now))
+      case .reclaiming where retreat.needsDatabase: return .acted(holdRetreat(retreat, .deadline(.rollingBack)))
+      case .flying, .reclaiming: return .acted(stopRollback(retreat, because: .deadline(.rollingBack)))
       }
     case .pending, .succeeded, .failed, .cancelled, .rolledBack, .skipped: return .ignored(.early)
     }
@@ -103,6 +105,7 @@ extension Mission {
   }
 
   private mutating func escalate(reason: String, at now: Timestamp) throws(IllegalTransition) -> Reaction<Action> {
+    if case .rollingBack(let retreat) = state { return try escalate(retreat, at: now) }
     guard mode == .controlled else {
       if phase.isTerminal { throw illegal(.escalate, "it has ended") }
       return .ignored(.duplicate)
@@ -114,7 +117,8 @@ extension Mission {
     case .draining(var move):
       mode = .forced
       var actions = callOff([move.source])
-      move.findings.tasksLost = move.findings.tasksRunning
+      move.findings.tasksLost = move.findings.tasksRunning ?? []
+      move.findings.isLossUnknown = move.findings.tasksRunning == nil
       move.source = Leg(flight: move.source.flight.next, plan: .forced)
       move.held = nil
       actions.append(.launch(FlightAssignment(id: move.source.flight, plan: .forced, generation: move.generation)))
@@ -127,8 +131,21 @@ extension Mission {
       return .acted(actions)
     case .fencing, .promoting, .window, .cleaning:
       throw illegal(.escalate, "the source is drained; there is nothing to give up waiting for")
-    case .rollingBack: throw illegal(.escalate, "it is being rolled back")
-    case .succeeded, .failed, .cancelled, .rolledBack, .skipped: throw illegal(.escalate, "it has ended")
+    case .rollingBack, .succeeded, .failed, .cancelled, .rolledBack, .skipped:
+      throw illegal(.escalate, "it has ended")
+    }
+  }
+
+  /// The operator does not wait for the destination to return the database.
+  private mutating func escalate(_ retreat: Retreat, at now: Timestamp) throws(IllegalTransition) -> Reaction<Action> {
+    guard retreat.needsDatabase else {
+      throw illegal(.escalate, "the source has the database; there is nothing of the destination to wait for")
+    }
+    switch retreat.stage {
+    case .settling:
+      throw illegal(.escalate, "the flights of the move are being stopped; that takes two minutes at the most")
+    case .flying: return .acted(reclaim(retreat, at: now))
+    case .reclaiming: return .ignored(.duplicate)
     }
   }
 
@@ -139,13 +156,9 @@ extension Mission {
       move.held = nil
       var actions: [Action] = []
       let isDrained = phase != .draining && move.destination.plan == .controlled
-      if !move.destination.isFlying {
-        actions += relaunch(&move.destination, move.generation, clearances: isDrained ? [.sourceDrained] : [])
-      }
+      actions += flyAgain(&move.destination, move.generation, clearances: isDrained ? [.sourceDrained] : [])
       // A drained source that lost its flight needs another one only for the clean-up, which launches it then.
-      if state.isDraining, !move.source.isFlying {
-        actions += relaunch(&move.source, move.generation, clearances: [])
-      }
+      if state.isDraining { actions += flyAgain(&move.source, move.generation, clearances: []) }
       enter(phase, move, at: now)
       return .acted(actions)
     case .cleaning(var commitment):
@@ -153,12 +166,17 @@ extension Mission {
       commitment.held = nil
       commitment.deadline = now + order.allowance(.forced, .source)
       defer { state = .cleaning(commitment) }
-      // A flight that is only late is not flown twice at once; its clearance is repeated, in case that was lost.
-      if commitment.source.isFlying { return .acted([.grant(commitment.source.flight, .destinationVerified)]) }
       // The source is drained and fenced by now: what is left of its plan is the forced one.
-      commitment.source.plan = .forced
-      return .acted(relaunch(&commitment.source, commitment.generation, clearances: [.destinationVerified]))
-    case .pending, .window, .rollingBack: throw illegal(.retry, "only a held mission is flown again")
+      if !commitment.source.isFlying { commitment.source.plan = .forced }
+      return .acted(flyAgain(&commitment.source, commitment.generation, clearances: [.destinationVerified]))
+    case .rollingBack(var retreat):
+      guard retreat.held != nil else { throw illegal(.retry, "it is under way; only a held mission is flown again") }
+      guard retreat.source.isFlying else { return .acted(reclaim(retreat, at: now)) }
+      retreat.held = nil
+      retreat.deadline = now + order.allowance(.reclaim, .source, until: .databaseReturned)
+      state = .rollingBack(retreat)
+      return .acted([.redeliver(retreat.source.flight)])
+    case .pending, .window: throw illegal(.retry, "only a held mission is flown again")
     case .succeeded, .failed, .cancelled, .rolledBack, .skipped:
       throw illegal(.retry, "it has ended; 'failoverctl retry' of its request flies failed missions again")
     }

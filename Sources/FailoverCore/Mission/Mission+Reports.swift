@@ -45,7 +45,7 @@ extension Mission {
     case .stepDone(_, let evidence?):
       return try earned(evidence, by: flight, move, at: now)
     case .succeeded:
-      guard leg.isFlying else { return .ignored(.duplicate) }
+      guard leg.mayEnd(by: report) else { return .ignored(.duplicate) }
       setLeg(&move, flight.side, .succeeded)
       replace(move)
       return .acted([])
@@ -139,7 +139,7 @@ extension Mission {
     case .started, .holding, .retrying, .takenOver, .tasksRunning, .stepDone: return .ignored(.late)
     case .succeeded, .failed, .cancelled: break
     }
-    guard leg.isFlying else { return .ignored(.duplicate) }
+    guard leg.mayEnd(by: report) else { return .ignored(.duplicate) }
     let status = Leg.Status(report)
     guard flight.side == .source else {
       // Every step of the destination is done and verified: how its flight ended makes no difference any more.
@@ -181,30 +181,59 @@ extension Mission {
         retreat.databaseMoved = true
         state = .rollingBack(retreat)
         return .acted([.recordPlacement(order.destination, receipt.generation)])
-      case .returned(let receipt)?:
-        guard retreat.stage == .flying, flight.side == .destination, receipt.generation == retreat.generation else {
-          throw illegal(.databaseReturned, "no flight of it was to return the database")
-        }
-        guard retreat.findings.databaseReturn == nil else { return .ignored(.duplicate) }
-        retreat.findings.databaseReturn = receipt
-        state = .rollingBack(retreat)
-        let grants: [Action] = retreat.source.isFlying ? [.grant(retreat.source.flight, .databaseReturned)] : []
-        return .acted([.recordPlacement(order.source, retreat.generation)] + grants)
+      case .returned(let receipt)?: return try returned(receipt, by: flight, retreat, at: now)
       case .drained?, .fenced?, .verified?, .deleted?, nil: return .ignored(.late)
       }
     case .succeeded, .failed, .cancelled: break
     }
-    guard leg.isFlying else { return .ignored(.duplicate) }
+    guard leg.mayEnd(by: report) else { return .ignored(.duplicate) }
     if flight.side == .source { retreat.source.status = Leg.Status(report) }
     if flight.side == .destination { retreat.destination.status = Leg.Status(report) }
     state = .rollingBack(retreat)
-    guard !retreat.source.isFlying, !retreat.destination.isFlying else {
-      return .acted(giveUpEarly(retreat))
-    }
+    let haveEnded = !retreat.source.isFlying && !retreat.destination.isFlying
     switch retreat.stage {
-    case .settling: return .acted(launchRollback(retreat, at: now))
-    case .flying: return .acted(endRollback(retreat))
+    case .settling: return .acted(haveEnded ? launchRollback(retreat, at: now) : [])
+    case .flying:
+      // Without the database the source can never fly on, and nobody else brings it back.
+      let isLeftAlone = !retreat.destination.isFlying && retreat.destination.status != .succeeded
+      if isLeftAlone, retreat.needsDatabase { return .acted(reclaim(retreat, at: now)) }
+      return .acted(haveEnded ? endRollback(retreat) : [])
+    case .reclaiming: return .acted(flight.side == .source ? endReclaim(retreat) : [])
     }
+  }
+
+  /// The source has the database again.
+  private mutating func returned(
+    _ receipt: FenceReceipt,
+    by flight: FlightID,
+    _ retreat: Retreat,
+    at now: Timestamp
+  ) throws(IllegalTransition) -> Reaction<Action> {
+    var retreat = retreat
+    let plan = retreat.source.plan
+    switch (retreat.stage, flight.side) {
+    case (.flying, .destination): break
+    case (.reclaiming, .source):
+      // Who earns something flies, even if it was given up as not delivered.
+      if retreat.source.mayFly { retreat.source.status = .flying }
+    case (.reclaiming, .destination):
+      // It was in time after all; the source takes the database by a newer generation all the same.
+      return .ignored(.late)
+    case (.flying, .source), (.settling, _):
+      throw illegal(.databaseReturned, "no flight of it was to return the database")
+    }
+    guard receipt.generation == retreat.generation else { return .ignored(.stale) }
+    guard retreat.findings.databaseReturn == nil else { return .ignored(.duplicate) }
+    retreat.findings.databaseReturn = receipt
+    retreat.held = nil
+    retreat.deadline = now + order.allowance(plan, .source)
+    var grants: [Action] = []
+    if retreat.stage == .flying {
+      retreat.deadline = retreat.deadline + order.allowance(plan, .destination)
+      if retreat.source.isFlying { grants.append(.grant(retreat.source.flight, .databaseReturned)) }
+    }
+    state = .rollingBack(retreat)
+    return .acted([.recordPlacement(order.source, retreat.generation)] + grants)
   }
 
   private func setLeg(_ move: inout Move, _ side: Side, _ status: Leg.Status) {

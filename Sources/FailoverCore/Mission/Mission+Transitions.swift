@@ -56,6 +56,8 @@ extension Mission {
     Transition(.rollingBack, .flightFailed, .failed, .rolledBack, .rollingBack),
     Transition(.rollingBack, .flightCancelled, .rollingBack, .rolledBack, .failed),
     Transition(.rollingBack, .tick, .rollingBack, .failed, .rolledBack),
+    Transition(.rollingBack, .escalate, .rollingBack),
+    Transition(.rollingBack, .retry, .rollingBack),
     Transition(.rollingBack, .abandon, .failed, .rolledBack),
   ]
 }

@@ -7,7 +7,7 @@ extension Mission {
     case .draining(let move), .fencing(let move), .promoting(let move): move.held == nil ? move.deadline : nil
     case .window(_, let until): until
     case .cleaning(let commitment): commitment.held == nil ? commitment.deadline : nil
-    case .rollingBack(let retreat): retreat.deadline
+    case .rollingBack(let retreat): retreat.held == nil ? retreat.deadline : nil
     case .pending, .succeeded, .failed, .cancelled, .rolledBack, .skipped: nil
     }
   }
@@ -17,7 +17,8 @@ extension Mission {
     switch state {
     case .draining(let move), .fencing(let move), .promoting(let move), .window(let move, _): move.held
     case .cleaning(let commitment): commitment.held
-    case .pending, .rollingBack, .succeeded, .failed, .cancelled, .rolledBack, .skipped: nil
+    case .rollingBack(let retreat): retreat.held
+    case .pending, .succeeded, .failed, .cancelled, .rolledBack, .skipped: nil
     }
   }
 
@@ -49,6 +50,9 @@ extension Mission {
 
   /// The names of the tasks that run on the source, as it last said.
   public var tasksRunning: [String] { findings?.tasksRunning ?? [] }
+
+  /// Whether the source was given up before it said which tasks ran there: more may be lost than ``tasksLost`` names.
+  public var isLossUnknown: Bool { findings?.isLossUnknown ?? ending?.isLossUnknown ?? false }
 
   /// The names of the tasks that were given up.
   public var tasksLost: [String] { findings?.tasksLost ?? ending?.tasksLost ?? [] }
@@ -96,6 +100,16 @@ extension Mission {
     case .cleaning(let commitment): [commitment.source.flight, commitment.destination.flight]
     case .rollingBack(let retreat): [retreat.source.flight, retreat.destination.flight]
     case .pending, .succeeded, .failed, .cancelled, .rolledBack, .skipped: []
+    }
+  }
+
+  /// Those of ``currentFlights`` that the mission has not called off: what a cluster that has lost its flights should get again.
+  public var wantedFlights: [FlightID] {
+    guard case .rollingBack(let retreat) = state else { return currentFlights }
+    return switch retreat.stage {
+    case .settling: []
+    case .flying: currentFlights
+    case .reclaiming: [retreat.source.flight]
     }
   }
 

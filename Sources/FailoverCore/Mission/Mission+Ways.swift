@@ -59,6 +59,13 @@ extension Mission {
     ]
   }
 
+  /// Flies a leg on after a stop: one that ended as a new flight, one that is only late as it is.
+  ///
+  /// No flight is flown twice at once. The late one is delivered once more with what it was granted, in case its cluster lost it.
+  func flyAgain(_ leg: inout Leg, _ generation: Generation, clearances: [Clearance]) -> [Action] {
+    leg.isFlying ? [.redeliver(leg.flight)] : relaunch(&leg, generation, clearances: clearances)
+  }
+
   /// Calls off what may still fly.
   func callOff(_ legs: [Leg]) -> [Action] { legs.filter(\.mayFly).map { .cancel($0.flight) } }
 
@@ -91,9 +98,10 @@ extension Mission {
   mutating func cleanupFailed(_ commitment: Commitment, _ cause: StopCause) -> [Action] {
     guard mode == .forced else {
       var commitment = commitment
+      let isNews = commitment.held == nil
       commitment.held = cause
       state = .cleaning(commitment)
-      return []
+      return isNews ? [.tellHeld] : []
     }
     let note = DebtNote(
       side: .source,
@@ -133,9 +141,10 @@ extension Mission {
     case .hold:
       var move = move
       // The first cause explains the most; later ones follow from it.
+      let isNews = move.held == nil
       move.held = move.held ?? cause
       replace(move)
-      return []
+      return isNews ? [.tellHeld] : []
     }
   }
 
@@ -165,19 +174,52 @@ extension Mission {
     retreat.stage = .flying
     retreat.source = Leg(flight: FlightID(mission: id, direction: .rollback, side: .source), plan: plan)
     retreat.destination = Leg(flight: FlightID(mission: id, direction: .rollback, side: .destination), plan: plan)
-    retreat.deadline = now + order.allowance(plan, .destination) + order.allowance(plan, .source)
+    // A destination that is gone is not waited for longer than the hand-over takes.
+    retreat.deadline =
+      retreat.databaseMoved
+      ? now + order.allowance(plan, .destination, until: .databaseReturned)
+      : now + order.allowance(plan, .destination) + order.allowance(plan, .source)
     state = .rollingBack(retreat)
     return [retreat.destination, retreat.source].map { leg in
       .launch(FlightAssignment(id: leg.flight, plan: plan, generation: retreat.generation))
     }
   }
 
-  /// One rollback flight ended while the other one flies: without the database the source can never fly on.
-  mutating func giveUpEarly(_ retreat: Retreat) -> [Action] {
-    guard retreat.stage == .flying, retreat.databaseMoved, retreat.findings.databaseReturn == nil,
-      !retreat.destination.isFlying, retreat.destination.status != .succeeded
-    else { return [] }
-    return giveUp(retreat, because: retreat.destination.stopCause(.destination))
+  /// Lets the source take the database back by itself: the destination did not return it.
+  ///
+  /// The generation is newer than those of the move and of the return, so whatever the destination still does is refused by the
+  /// database server; and before the source is let in, it sees the destination's role shut out, as in every hand-over.
+  mutating func reclaim(_ retreat: Retreat, at now: Timestamp) -> [Action] {
+    var retreat = retreat
+    let calls = callOff(retreat.stage == .reclaiming ? [retreat.source] : [retreat.source, retreat.destination])
+    retreat.stage = .reclaiming
+    retreat.held = nil
+    retreat.generation = retreat.generation.next
+    retreat.source = Leg(flight: retreat.source.flight.next, plan: .reclaim)
+    retreat.deadline = now + order.allowance(.reclaim, .source, until: .databaseReturned)
+    state = .rollingBack(retreat)
+    return calls + [
+      .launch(FlightAssignment(id: retreat.source.flight, plan: .reclaim, generation: retreat.generation))
+    ]
+  }
+
+  /// Stands still without the database: nobody has it, and only an operator knows when another try makes sense.
+  mutating func holdRetreat(_ retreat: Retreat, _ cause: StopCause) -> [Action] {
+    var retreat = retreat
+    let isNews = retreat.held == nil
+    retreat.held = retreat.held ?? cause
+    state = .rollingBack(retreat)
+    return isNews ? [.tellHeld] : []
+  }
+
+  /// The source's flight that was to take the database back has ended.
+  mutating func endReclaim(_ retreat: Retreat) -> [Action] {
+    let cause = retreat.source.stopCause(.source)
+    guard retreat.source.status == .succeeded else {
+      return retreat.needsDatabase ? holdRetreat(retreat, cause) : giveUp(retreat, because: cause)
+    }
+    if retreat.destination.status == .succeeded { return rolledBack(retreat, debts: []) }
+    return rolledBack(retreat, debts: [destinationDebt(retreat, "the source took the database back without it")])
   }
 
   /// Both rollback flights ended.
@@ -207,7 +249,9 @@ extension Mission {
       side: .destination,
       cluster: order.destination,
       reason: reason,
-      payingFlight: retreat.destination.isFlying && !abandoned ? retreat.destination.flight : nil,
+      // A flight that was called off pays nothing.
+      payingFlight: retreat.destination.isFlying && retreat.stage == .flying && !abandoned
+        ? retreat.destination.flight : nil,
       mayBePaidAlone: true,
       abandoned: abandoned
     )
@@ -270,6 +314,7 @@ extension Mission.Ending {
       cause: cause,
       generation: generation,
       tasksLost: findings.tasksLost,
+      isLossUnknown: findings.isLossUnknown,
       fence: findings.fence,
       verification: findings.verification,
       databaseReturn: findings.databaseReturn,

@@ -55,12 +55,18 @@ public struct Mission: StateMachine {
     var mayFly: Bool {
       if case .failed(let failure) = status { failure.code == .notDelivered } else { isFlying }
     }
+
+    /// Whether a report that the flight has ended says something new: one that was given up and succeeded was delivered after all.
+    func mayEnd(by report: FlightReport) -> Bool { report == .succeeded ? mayFly : isFlying }
   }
 
   /// What the mission learned on its way; it goes into the record of its end.
   struct Findings: Hashable, Codable, Sendable {
-    var tasksRunning: [String] = []
+    /// The tasks that run on the source, as it last said; nil if it said nothing yet, which is not that none runs.
+    var tasksRunning: [String]?
     var tasksLost: [String] = []
+    /// Whether the source was given up before it said what runs there.
+    var isLossUnknown = false
     var fence: FenceReceipt?
     var verification: Verification?
     var databaseReturn: FenceReceipt?
@@ -101,12 +107,19 @@ public struct Mission: StateMachine {
     var stage: Stage
     var findings: Findings
     var deadline: Timestamp
+    /// Why it stands still for an operator, or nil if it does not.
+    var held: StopCause?
+
+    /// Whether the source still has to get the database.
+    var needsDatabase: Bool { databaseMoved && findings.databaseReturn == nil }
 
     enum Stage: String, Hashable, Codable, Sendable {
       /// The forward flights are called off; the rollback flights wait until both have stopped.
       case settling
       /// The rollback flights fly.
       case flying
+      /// The destination did not return the database: the source takes it back, alone.
+      case reclaiming
     }
   }
 
@@ -118,6 +131,8 @@ public struct Mission: StateMachine {
     public var generation: Generation?
     /// The tasks that were given up, by name.
     public var tasksLost: [String] = []
+    /// Whether the source was given up before it said which tasks ran there, so that nobody can name those that were lost.
+    public var isLossUnknown = false
     /// The receipt of the database's hand-over.
     public var fence: FenceReceipt?
     /// The destination's verification.
@@ -186,7 +201,7 @@ public struct Mission: StateMachine {
     case cancel(reason: String)
     /// An operator turns it back.
     case rollBack(reason: String)
-    /// An operator gives up waiting for the source.
+    /// An operator gives up waiting: for a source that drains, or for a destination that is to return the database.
     case escalate(reason: String)
     /// An operator flies the failed flight of a held mission again.
     case retry
@@ -254,6 +269,8 @@ public struct Mission: StateMachine {
   public enum Action: Hashable, Codable, Sendable {
     /// Deliver a flight to its cluster.
     case launch(FlightAssignment)
+    /// Deliver a flight that was launched before once more, with all that it was granted: its cluster may have lost it.
+    case redeliver(FlightID)
     /// Grant a clearance to a flight.
     case grant(FlightID, Clearance)
     /// Call a flight off.
@@ -262,6 +279,8 @@ public struct Mission: StateMachine {
     case recordPlacement(ClusterName, Generation)
     /// Record what was left behind.
     case incurDebt(DebtNote)
+    /// Tell the request that the mission stands still for an operator.
+    case tellHeld
     /// Tell the request how the mission ended, and whether an operator wanted that.
     case tellRequest(MissionOutcome, byOperator: Bool)
   }

@@ -15,7 +15,7 @@ public enum TimeEstimate {
     case .cordon, .uncordon: 0.1
     case .drain: 60
     case .createNamespace, .deleteNamespace, .deleteSecrets: 0.5
-    case .applySecrets, .checkImage, .fenceDatabase, .returnDatabase: 1
+    case .applySecrets, .checkImage, .fenceDatabase, .returnDatabase, .reclaimDatabase: 1
     case .upsertDeployment, .deleteDeployment, .resumeDeployment: 3
     case .verifyDeployment: 2
     }

@@ -47,6 +47,8 @@ public struct RetryPolicy: Hashable, Codable, Sendable {
   public static let step = RetryPolicy(first: Defaults.stepBackoffFirst, most: Defaults.stepBackoffMost)
   /// Between the leases of a flight whose tries failed.
   public static let coolOff = RetryPolicy(first: Defaults.coolOff, most: Defaults.coolOff, factor: 1)
+  /// Between the flights that are to pay a debt.
+  public static let debt = RetryPolicy(first: Defaults.debtRetryFirst, most: Defaults.debtRetryMost, jitter: 0)
   /// Between tries to reach a cluster or a database again.
   public static let reconnect = RetryPolicy(first: Defaults.reconnectFirst, most: Defaults.reconnectMost)
 }

@@ -2,35 +2,46 @@
 
 internal import FailoverCore
 internal import LibPQ
+internal import Logging
 
 enum Cleaner {
   /// Launches clean-up flights for debts that may be paid without an operator, where the cluster is healthy again.
   ///
   /// While a request empties or fills a cluster, nothing is done to it because of its health: what looks like a recovery
   /// or a fault may be the request's own doing. An operator can pay by hand.
-  static func payDebts(limit: Int, in pool: PostgresPool) async throws {
-    try await pool.unit { db, unit in
-      // debts_open serves the search; a debt whose flight is under way ignores the event.
+  static func payDebts(limit: Int, in pool: PostgresPool, logger: Logger) async throws {
+    let inputs = try await pool.unit { db, unit in
+      // debts_open serves the search. A debt whose flight is under way is left out, and so is one that failed until its pause is
+      // over, so that neither keeps the others from their turn.
       let rows = try db.query(
         """
         select d.mission, d.side from navigator.debts as d join navigator.planes as p on p.cluster = d.cluster
         where d.settled_at is null and p.health_phase = 'HEALTHY'
           and (d.debt -> 'note' ->> 'mayBePaidAlone')::boolean and d.debt -> 'payingFlight' is null
+          and coalesce((d.debt ->> 'failures')::integer, 0) < $2 and coalesce((d.debt ->> 'retryAfter')::bigint, 0) <= $3
           and not exists (select from navigator.requests as r
                           where r.ended_at is null and d.cluster in (r.source, r.destination))
         order by d.incurred_at, d.mission, d.side limit $1
         """,
-        [Int64(limit)]
+        [Int64(limit), Int64(Defaults.debtAttempts), unit.now.microseconds]
       )
-      let inputs = try rows.map { row in
+      return try rows.map { row in
         DebtStore.Input(
           mission: try MissionID(row.decode("mission", as: String.self)),
           side: Side(rawValue: try row.decode("side", as: String.self)),
-          event: .pay,
+          event: .payAlone,
           cause: "cleaner"
         )
       }
-      try DebtStore.apply(inputs, unit: &unit, on: db)
+    }
+    // One debt a transaction: one that cannot be read must not keep the others from being paid.
+    for input in inputs {
+      do {
+        try await pool.unit { db, unit in _ = try DebtStore.apply([input], unit: &unit, on: db) }
+      } catch {
+        guard error.postgresError == nil else { throw error }
+        logger.error("a debt cannot be paid", metadata: ["mission": "\(input.mission)", "error": "\(error)"])
+      }
     }
   }
 

@@ -29,6 +29,19 @@ struct Dispatcher {
       case start(FlightOrder)
       case grant(Clearance)
       case cancel
+      /// Something that this version cannot read; a start is one that its flight cannot do without.
+      case unreadable(isStart: Bool, reason: String)
+    }
+
+    var isStart: Bool {
+      switch content {
+      case .start, .unreadable(isStart: true, _): true
+      case .grant, .cancel, .unreadable: false
+      }
+    }
+
+    var problem: String? {
+      if case .unreadable(_, let reason) = content { reason } else { nil }
     }
   }
 
@@ -48,16 +61,20 @@ struct Dispatcher {
       return (due.isEmpty, unit.now)
     }
     if isEmpty { return .done }
+    if let until = breaker.refusal(at: now) { return .rest(until - now) }
+    let (batch, isMore) = try await pool.unit { db, unit in
+      let leased = try Self.lease(for: cluster, settings, unit: unit, on: db)
+      try Self.postponeUnreadable(leased, settings: settings, jitter: jitter, unit: &unit, on: db)
+      return (leased.filter { $0.problem == nil }, !leased.isEmpty)
+    }
+    // What is due is leased to another replica.
+    guard !batch.isEmpty else { return isMore ? .more : .done }
+    // Only now: a permit whose call is never made would keep a half-open breaker waiting for its outcome.
     let permit: CircuitBreaker.Permit
     switch breaker.attempt(at: now) {
     case .granted(let granted): permit = granted
     case .refused(let until): return .rest(until - now)
     }
-    let batch = try await pool.unit { db, unit in
-      try Self.lease(for: cluster, settings, unit: unit, on: db)
-    }
-    // What is due is leased to another replica.
-    guard !batch.isEmpty else { return .done }
     let refused: [Int64: String]
     do {
       refused = try await calls.run(within: timeout) { try await send(batch) }
@@ -87,6 +104,7 @@ struct Dispatcher {
       case .start(let order): starts.append((delivery.id, order))
       case .grant(let clearance): grants.append(ClearanceGrant(flight: delivery.flight, clearance: clearance))
       case .cancel: cancellations.append(delivery.flight)
+      case .unreadable: continue
       }
     }
     var refused: [Int64: String] = [:]
@@ -137,12 +155,7 @@ struct Dispatcher {
       ]
     )
     let deliveries = try rows.map { row in
-      let content: Delivery.Content =
-        switch try row.decode("kind", as: String.self) {
-        case "start": .start(try Coding.value("payload", of: row))
-        case "grant": .grant(try Coding.value("payload", of: row))
-        default: .cancel
-        }
+      let content = try content(of: row)
       return Delivery(
         id: try row.decode("id", as: Int64.self),
         flight: try FlightID(row.decode("flight", as: String.self)),
@@ -152,6 +165,34 @@ struct Dispatcher {
       )
     }
     return deliveries.sorted { $0.id < $1.id }
+  }
+
+  private static func content(of row: PostgresRow) throws -> Delivery.Content {
+    let kind = try row.decode("kind", as: String.self)
+    do throws(NavigatorError) {
+      return switch kind {
+      case "start": .start(try Coding.value("payload", of: row))
+      case "grant": .grant(try Coding.value("payload", of: row))
+      default: .cancel
+      }
+    } catch {
+      guard case .corrupt(let reason) = error else { throw error }
+      return .unreadable(isStart: kind == "start", reason: reason)
+    }
+  }
+
+  /// Puts off what this version cannot read, each with its reason, so that it stops nothing behind it.
+  private static func postponeUnreadable(
+    _ batch: [Delivery],
+    settings: NavigatorSettings,
+    jitter: Double,
+    unit: inout Unit,
+    on db: isolated PostgresConnection
+  ) throws {
+    for delivery in batch {
+      guard let reason = delivery.problem else { continue }
+      try postpone([delivery], because: reason, settings: settings, jitter: jitter, unit: &unit, on: db)
+    }
   }
 
   /// Takes what was delivered out of the outbox.
@@ -177,7 +218,13 @@ struct Dispatcher {
       [started.map(\.flight.description), unit.now.postgres]
     )
     let failures = batch.compactMap { delivery in refused[delivery.id].map { (delivery.flight, $0) } }
-    try fail(failures, unit: &unit, on: db)
+    guard !failures.isEmpty else { return }
+    // A flight that the cluster was seen to have was delivered before, in other words: by an older version, say. It flies on.
+    let unknown = try db.query(
+      "select id from navigator.flights where id = any($1::text[]) and phase = 'DISPATCHING'",
+      [failures.map(\.0.description)]
+    ).map { try $0.decode("id", as: String.self) }
+    try fail(failures.filter { unknown.contains($0.0.description) }, unit: &unit, on: db)
   }
 
   private static func remove(_ batch: [Delivery], on db: isolated PostgresConnection) throws {
@@ -202,9 +249,7 @@ struct Dispatcher {
     unit: inout Unit,
     on db: isolated PostgresConnection
   ) throws {
-    let exhausted = batch.filter { delivery in
-      if case .start = delivery.content { delivery.attempts + 1 >= settings.dispatcherAttempts } else { false }
-    }
+    let exhausted = batch.filter { $0.isStart && $0.attempts + 1 >= settings.dispatcherAttempts }
     let kept = batch.filter { delivery in !exhausted.contains { $0.id == delivery.id } }
     let due = kept.map { delivery in
       let tries = delivery.attempts + 1

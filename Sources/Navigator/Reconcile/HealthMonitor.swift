@@ -63,9 +63,11 @@ struct HealthMonitor {
       try Coding.optional("health", of: row) ?? PlaneHealth(cluster: cluster, thresholds: settings.thresholds)
     let before = health.phase
     if let report, let age = report.heartbeatAge {
-      // The heart that beats is the Pilots': its moment, on the cluster's own clock, numbers the beats.
-      let beat = report.takenAt - age
-      _ = try health.apply(.heartbeat(number: beat.microseconds), at: unit.now - age)
+      // The heart that beats is the Pilots'. Its moment by the store's clock numbers the beats: the cluster's clock only tells
+      // how old the beat is, so that it may be set back. The same beat seen twice may seem a little newer by the time that the
+      // answer took; its age is what the tick goes by.
+      let beat = unit.now - age
+      _ = try health.apply(.heartbeat(number: beat.microseconds), at: beat)
     }
     _ = try health.apply(.tick, at: unit.now)
     try db.execute(

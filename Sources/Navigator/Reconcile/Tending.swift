@@ -63,9 +63,13 @@ final class TendedPlanes: Sendable {
     state.withLock { $0.entries[cluster]?.generation == generation }
   }
 
-  /// Says that a cluster has no loops, so that the next round begins some.
-  func end(_ cluster: ClusterName) {
-    state.withLock { $0.entries[cluster] = nil }
+  /// Says that the loops with this number have ended, so that the next round begins others.
+  ///
+  /// Loops that have taken their place in the meantime go on.
+  func end(_ cluster: ClusterName, _ generation: Int) {
+    state.withLock { state in
+      if state.entries[cluster]?.generation == generation { state.entries[cluster] = nil }
+    }
   }
 }
 
@@ -93,6 +97,9 @@ final class BreakerBox: Sendable {
 
   /// Asks for the permission to call.
   func attempt(at now: Timestamp) -> CircuitBreaker.Permission { breaker.withLock { $0.attempt(at: now) } }
+
+  /// Until when a call would be refused; nil if one would be permitted now.
+  func refusal(at now: Timestamp) -> Timestamp? { breaker.withLock { $0.refusal(at: now) } }
 
   /// Reports the outcome of a permitted call.
   func apply(_ event: CircuitBreaker.Event, at now: Timestamp) throws {

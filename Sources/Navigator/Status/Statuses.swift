@@ -64,6 +64,8 @@ public struct MissionStatus: Hashable, Sendable {
   public var tasksRunning: [String] { mission.tasksRunning }
   /// The names of the tasks that were given up.
   public var tasksLost: [String] { mission.tasksLost }
+  /// Whether the source was given up before it said which tasks ran there: more may be lost than ``tasksLost`` names.
+  public var isLossUnknown: Bool { mission.isLossUnknown }
   /// The record of its end.
   public var ending: Mission.Ending? { mission.ending }
   /// Why it was skipped, if it was.

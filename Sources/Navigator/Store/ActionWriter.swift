@@ -23,12 +23,14 @@ enum ActionWriter {
     var launched: [FlightOrder] = []
     var grants: [(FlightID, Clearance)] = []
     var debts: [Debt] = []
-    var outcomes: [(MissionID, MissionOutcome, Bool)] = []
+    var outcomes: [(MissionID, String, Bool)] = []
     var settled: [(MissionOrder, MissionOutcome)] = []
+    var redelivered: [FlightID: MissionOrder] = [:]
     var placements: [(DeploymentName, ClusterName, Generation)] = []
     for (order, action) in actions {
       switch action {
       case .launch(let assignment): launched.append(order.flightOrder(assignment))
+      case .redeliver(let flight): redelivered[flight] = order
       case .grant(let flight, let clearance):
         grants.append((flight, clearance))
         let payload = try Coding.text(clearance)
@@ -41,8 +43,9 @@ enum ActionWriter {
         placements.append((order.deployment.name, cluster, generation))
       case .incurDebt(let note):
         debts.append(try debt(order, note, on: db))
+      case .tellHeld: outcomes.append((order.id, RequestStore.heldWord, false))
       case .tellRequest(let outcome, let byOperator):
-        outcomes.append((order.id, outcome, byOperator))
+        outcomes.append((order.id, outcome.rawValue, byOperator))
         settled.append((order, outcome))
       }
     }
@@ -51,6 +54,7 @@ enum ActionWriter {
     try launch(launched, at: unit.now, on: db)
     try remember(grants, on: db)
     try deliver(deliveries, at: unit.now, on: db)
+    try Redelivery.deliver(redelivered, at: unit.now, on: db)
     try record(placements, on: db)
     try DebtStore.insert(debts, at: unit.now, on: db)
     try DebtStore.settle(settled, unit: &unit, on: db)
@@ -190,7 +194,7 @@ enum ActionWriter {
   }
 
   private static func tell(
-    _ outcomes: [(MissionID, MissionOutcome, Bool)],
+    _ outcomes: [(MissionID, String, Bool)],
     on db: isolated PostgresConnection
   ) throws {
     guard !outcomes.isEmpty else { return }
@@ -201,7 +205,7 @@ enum ActionWriter {
       from unnest($1::text[], $2::text[], $3::text[], $4::boolean[]) as u (request, mission, outcome, by_operator)
       """,
       [
-        outcomes.map(\.0.request.rawValue), outcomes.map(\.0.description), outcomes.map(\.1.rawValue),
+        outcomes.map(\.0.request.rawValue), outcomes.map(\.0.description), outcomes.map(\.1),
         outcomes.map(\.2),
       ]
     )

@@ -48,10 +48,14 @@ enum DebtStore {
 
   /// Applies events to debts; one that is illegal throws, one that is for no debt on record changes nothing.
   ///
-  /// - Returns: How many debts each input reached.
+  /// - Returns: How each debt that an input reached took it.
   @discardableResult
-  static func apply(_ inputs: [Input], unit: inout Unit, on db: isolated PostgresConnection) throws -> [Int] {
-    var reached: [Int] = []
+  static func apply(
+    _ inputs: [Input],
+    unit: inout Unit,
+    on db: isolated PostgresConnection
+  ) throws -> [[Reaction<Debt.Action>]] {
+    var reactions: [[Reaction<Debt.Action>]] = []
     for input in inputs {
       let rows = try db.query(
         """
@@ -60,10 +64,9 @@ enum DebtStore {
         """,
         [input.mission.description, input.side?.rawValue]
       )
-      reached.append(rows.count)
-      for row in rows { try apply(input, to: row, unit: &unit, on: db) }
+      reactions.append(try rows.map { try apply(input, to: $0, unit: &unit, on: db) })
     }
-    return reached
+    return reactions
   }
 
   /// A mission and the cluster on which it takes over what earlier missions left behind.
@@ -149,10 +152,11 @@ enum DebtStore {
     to row: PostgresRow,
     unit: inout Unit,
     on db: isolated PostgresConnection
-  ) throws {
+  ) throws -> Reaction<Debt.Action> {
     var debt: Debt = try Coding.value("debt", of: row)
     let before = debt.phase
-    guard case .acted(let actions) = try debt.apply(input.event, at: unit.now) else { return }
+    let reaction = try debt.apply(input.event, at: unit.now)
+    guard case .acted(let actions) = reaction else { return reaction }
     try db.execute(
       """
       update navigator.debts set debt = $3, phase = $4, version = version + 1,
@@ -176,6 +180,7 @@ enum DebtStore {
     )
     try History.append([line], at: unit.now, on: db)
     try act(actions, of: debt, unit: &unit, on: db)
+    return reaction
   }
 
   private static func act(

@@ -76,15 +76,17 @@ enum MissionStore {
   }
 
   /// Applies one operator's verb, and throws if it is illegal.
+  ///
+  /// - Returns: Why it changed nothing, or nil if it took effect.
   static func command(
     _ input: MissionInput,
     unit: inout Unit,
     on db: isolated PostgresConnection
-  ) throws {
+  ) throws -> IgnoredReason? {
     guard let result = try apply([input], unit: &unit, on: db).first else {
       throw NavigatorError.notFound(kind: "mission", name: input.mission.description)
     }
-    _ = try result.reaction.get()
+    return try result.reaction.get().ignoredReason
   }
 
   /// Puts planned missions on record.

@@ -5,6 +5,9 @@ internal import Flightdeck
 internal import LibPQ
 
 enum RequestStore {
+  /// What stands in `navigator.outcomes` for a mission that did not end but stands still.
+  static let heldWord = "HELD"
+
   /// A request whose row is locked.
   struct Loaded {
     var request: FailoverRequest
@@ -13,9 +16,17 @@ enum RequestStore {
     var actions: [FailoverRequest.Action] = []
 
     /// Applies one event and keeps what follows from it.
-    mutating func apply(_ event: FailoverRequest.Event, cause: String, at now: Timestamp) throws {
+    ///
+    /// - Returns: Why it was ignored, or nil if it took effect.
+    @discardableResult
+    mutating func apply(
+      _ event: FailoverRequest.Event,
+      cause: String,
+      at now: Timestamp
+    ) throws -> IgnoredReason? {
       let before = request.phase
-      guard case .acted(let wanted) = try request.apply(event, at: now) else { return }
+      let reaction = try request.apply(event, at: now)
+      guard case .acted(let wanted) = reaction else { return reaction.ignoredReason }
       actions += wanted
       history.append(
         HistoryRow(
@@ -29,6 +40,7 @@ enum RequestStore {
           cause: cause
         )
       )
+      return nil
     }
   }
 
@@ -93,18 +105,50 @@ enum RequestStore {
     }
     for (_, row) in outcomes.sorted(by: { $0.id < $1.id }) {
       let mission = try MissionID(row.decode("mission", as: String.self))
-      guard let outcome = MissionOutcome(rawValue: try row.decode("outcome", as: String.self)) else {
-        throw NavigatorError.corrupt("mission \(mission) has an unknown outcome")
-      }
-      let event = FailoverRequest.Event.missionEnded(
-        mission,
-        outcome,
-        byOperator: try row.decode("by_operator", as: Bool.self)
-      )
+      let event = try event(row.decode("outcome", as: String.self), of: mission, row)
       try loaded.apply(event, cause: "mission \(mission)", at: unit.now)
     }
+    try lookAtDestination(&loaded, at: unit.now, on: db)
     if loaded.request.phase == .inProgress { try loaded.apply(.admit, cause: "navigator", at: unit.now) }
     try finish(&loaded, reconcile: reconcile, unit: &unit, on: db)
+  }
+
+  private static func event(
+    _ word: String,
+    of mission: MissionID,
+    _ row: PostgresRow
+  ) throws -> FailoverRequest.Event {
+    if word == heldWord { return .missionHeld(mission) }
+    guard let outcome = MissionOutcome(rawValue: word) else {
+      throw NavigatorError.corrupt("mission \(mission) has an unknown outcome")
+    }
+    return .missionEnded(mission, outcome, byOperator: try row.decode("by_operator", as: Bool.self))
+  }
+
+  /// Holds admission while the destination is disabled or does not answer: what is drained for it would have nowhere to go.
+  private static func lookAtDestination(
+    _ loaded: inout Loaded,
+    at now: Timestamp,
+    on db: isolated PostgresConnection
+  ) throws {
+    guard !loaded.request.phase.isTerminal else { return }
+    let rows = try db.query(
+      """
+      select p.health_phase, (c.registration -> 'cluster' ->> 'enabled')::boolean and g.enabled as enabled
+      from navigator.requests as r join navigator.clusters as c on c.name = r.destination
+        join navigator.regions as g on g.name = c.region join navigator.planes as p on p.cluster = c.name
+      where r.id = $1
+      """,
+      [loaded.request.id.rawValue]
+    )
+    guard let row = rows.first else { return }
+    let isEnabled = try row.decode("enabled", as: Bool?.self) ?? true
+    let health = PlaneHealth.Phase(rawValue: try row.decode("health_phase", as: String.self))
+    switch health {
+    case .healthy? where isEnabled, .degraded? where isEnabled:
+      try loaded.apply(.destinationBack, cause: "navigator", at: now)
+    default: try loaded.apply(.destinationLost, cause: "navigator", at: now)
+    }
   }
 
   /// Writes a request and does what it wants done.

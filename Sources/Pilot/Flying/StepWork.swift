@@ -55,6 +55,7 @@ struct StepWork: Sendable {
       try await driver.deleteNamespace(context)
       return .deleted
     case .returnDatabase: return .returned(try await fence(from: order.cluster, to: order.peer))
+    case .reclaimDatabase: return .returned(try await fence(from: order.peer, to: order.cluster))
     case .resumeDeployment: try await driver.resume(context)
     case .uncordon: try await driver.uncordon(context)
     }

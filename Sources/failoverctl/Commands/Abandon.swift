@@ -33,7 +33,9 @@ struct Abandon: AsyncParsableCommand {
         }
       }
       for debt in debts {
-        try await navigator.command(.abandon, mission: debt.mission, side: debt.note.side, reason: arguments.reason)
+        let (mission, side) = (debt.mission, debt.note.side)
+        let ignored = try await navigator.command(.abandon, mission: mission, side: side, reason: arguments.reason)
+        Verbs.note(ignored, about: "\(mission)/\(side.rawValue)")
       }
       return debts.map(\.mission)
     }

@@ -148,6 +148,7 @@ struct Describe: AsyncParsableCommand {
       fields.add("commits", "by itself at \(Moments.short(end))")
     }
     if !status.tasksRunning.isEmpty { fields.add("tasks", status.tasksRunning.joined(separator: ", ")) }
+    if status.isLossUnknown { fields.add("tasks lost", "unknown: the source was given up before it said what ran") }
     if !status.tasksLost.isEmpty { fields.add("tasks lost", status.tasksLost.joined(separator: ", ")) }
     if let receipt = status.mission.fenceReceipt {
       fields.add("fence", "\(receipt.revokedRole) out at \(Moments.precise(receipt.revokedAt))")

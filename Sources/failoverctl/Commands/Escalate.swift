@@ -4,12 +4,13 @@ import ArgumentParser
 import FailoverCore
 import Navigator
 
-/// Turn controlled missions that still drain into forced ones; their running tasks are lost.
+/// Stop waiting for a source that drains, or for a destination that is to return the database.
 struct Escalate: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Turn controlled missions that still drain into forced ones; their running tasks are lost.",
+    abstract: "Stop waiting for a source that drains, or for a destination that is to return the database.",
     discussion: """
-      The tasks that are lost are listed by name in 'describe mission'.
+      A controlled mission that drains becomes a forced one; the tasks that are lost are listed by name in 'describe mission'.
+      A mission that is rolled back and waits for its destination lets the source take the database back by itself.
 
       Examples:
 

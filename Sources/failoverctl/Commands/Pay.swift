@@ -34,7 +34,9 @@ struct Pay: AsyncParsableCommand {
         throw CtlError(.notFound, "\(arguments.target) left no open debt", next: "failoverctl get debts")
       }
       for debt in debts {
-        try await navigator.command(.pay, mission: debt.mission, side: debt.note.side, reason: arguments.reason)
+        let (mission, side) = (debt.mission, debt.note.side)
+        let ignored = try await navigator.command(.pay, mission: mission, side: side, reason: arguments.reason)
+        Verbs.note(ignored, about: "\(mission)/\(side.rawValue)")
       }
       return debts.map(\.mission)
     }

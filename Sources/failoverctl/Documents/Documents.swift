@@ -48,6 +48,7 @@ enum Documents {
       ("skip", status.skipReason.map { skip($0) } ?? .null),
       ("tasksRunning", texts(status.tasksRunning)),
       ("tasksLost", texts(status.tasksLost)),
+      ("tasksLostUnknown", .flag(status.isLossUnknown)),
       ("verbs", texts(status.verbs.map(Verbs.word))),
       ("fence", status.mission.fenceReceipt.map(receipt) ?? .null),
       ("flights", .list(status.flights.map(flight))),

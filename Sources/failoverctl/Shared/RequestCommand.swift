@@ -16,10 +16,11 @@ struct RequestCommand: Sendable {
     try await Session.with(store) { navigator in
       switch (target, mission) {
       case (.request(let id), _):
-        try await navigator.command(verb, request: id, reason: arguments.reason)
+        let ignored = try await navigator.command(verb, request: id, reason: arguments.reason)
+        Verbs.note(ignored, about: id.rawValue)
         Verbs.report(verb.rawValue, request: id, asJSON: output.json)
       case (.mission(let id), let verb?):
-        try await navigator.command(verb, mission: id, reason: arguments.reason)
+        Verbs.note(try await navigator.command(verb, mission: id, reason: arguments.reason), about: id.description)
         Verbs.report(verb.rawValue, missions: [id], asJSON: output.json)
       case (.mission(let id), nil):
         throw CtlError(

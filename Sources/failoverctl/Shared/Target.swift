@@ -40,7 +40,7 @@ struct MissionCommand: Sendable {
     try await Session.with(store) { navigator in
       switch target {
       case .mission(let id):
-        try await navigator.command(verb, mission: id, reason: arguments.reason)
+        Verbs.note(try await navigator.command(verb, mission: id, reason: arguments.reason), about: id.description)
         Verbs.report(word, missions: [id], asJSON: output.json)
       case .request(let request):
         let allowed = try await navigator.missions(of: request).filter { $0.verbs.contains(kind) }.map(\.id)
@@ -62,7 +62,7 @@ struct MissionCommand: Sendable {
     var refusals: [String] = []
     for id in missions {
       do {
-        try await navigator.command(verb, mission: id, reason: arguments.reason)
+        Verbs.note(try await navigator.command(verb, mission: id, reason: arguments.reason), about: id.description)
         done.append(id)
       } catch {
         guard case .illegal(let transition) = error else { throw error }
@@ -86,6 +86,16 @@ struct MissionCommand: Sendable {
 enum Verbs {
   /// A verb as it is typed.
   static func word(_ kind: Mission.Event.Kind) -> String { kind.rawValue.lowercased() }
+
+  /// Says that a verb changed nothing, and why: it is no error, and still not what somebody may take it for.
+  static func note(_ ignored: IgnoredReason?, about subject: String) {
+    switch ignored {
+    case nil: break
+    case .duplicate?: Console.note("\(subject): nothing to do, that was asked for or is under way already")
+    case .terminal?: Console.note("\(subject): nothing to do, it has ended")
+    case .stale?, .late?, .early?: Console.note("\(subject): nothing to do now")
+    }
+  }
 
   static func report(_ verb: String, missions: [MissionID], asJSON: Bool) {
     if asJSON {

@@ -30,13 +30,16 @@ enum RequestAlphabet {
   }
 
   static func events(_ request: FailoverRequest) -> [Stimulus<FailoverRequest.Event>] {
-    var events: [FailoverRequest.Event] = [.begin, .admit, .hold, .resume, .cancel, .retry]
+    var events: [FailoverRequest.Event] = [
+      .begin, .admit, .destinationLost, .destinationBack, .hold, .resume, .cancel, .retry,
+    ]
     for entry in request.entries {
       for attempt in Set([entry.attempt, max(1, entry.attempt - 1)]) {
         let mission = Example.missionID(entry.deployment, attempt: attempt)
         for outcome in MissionOutcome.allCases {
           events += [true, false].map { .missionEnded(mission, outcome, byOperator: $0) }
         }
+        events.append(.missionHeld(mission))
       }
     }
     events.append(.missionEnded(Example.missionID("stranger"), .succeeded, byOperator: false))

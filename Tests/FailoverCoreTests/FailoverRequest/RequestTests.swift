@@ -72,6 +72,57 @@ struct RequestTests {
     #expect(try request.apply(.admit, at: start).actions == [.admit(Example.missionID("b"))])
   }
 
+  @Test func aCanaryThatDidNotSucceedHoldsTheRequestWhoeverWantedThat() throws {
+    for (outcome, byOperator): (MissionOutcome, Bool) in [(.rolledBack, true), (.cancelled, true), (.skipped, false)] {
+      var request = try begun(
+        Limits(failureBudget: 5, hasCanary: true),
+        [Entry(deployment: "a"), Entry(deployment: "b", wave: 1)]
+      )
+      _ = try request.apply(.admit, at: start)
+      _ = try end(&request, "a", outcome, byOperator: byOperator)
+      #expect(request.holds == [.canaryFailed], "\(outcome)")
+    }
+  }
+
+  @Test func missionsThatStandStillCountAgainstTheBudget() throws {
+    var request = try begun(
+      Limits(missionsInFlight: 3, failureBudget: 1),
+      ["a", "b", "c", "d"].map { Entry(deployment: $0) }
+    )
+    _ = try request.apply(.admit, at: start)
+    _ = try request.apply(.missionHeld(Example.missionID("a")), at: start)
+    #expect(request.holds.isEmpty)
+    #expect(try request.apply(.missionHeld(Example.missionID("a")), at: start) == .ignored(.duplicate))
+    _ = try request.apply(.missionHeld(Example.missionID("b")), at: start)
+    #expect(request.holds == [.failureBudget])
+    _ = try end(&request, "c", .succeeded)
+    #expect(try request.apply(.admit, at: start) == .ignored(.early))
+    _ = try request.apply(.resume, at: start)
+    #expect(try request.apply(.admit, at: start).actions == [.admit(Example.missionID("d"))])
+    // What was accepted while it stood still is accepted when it fails.
+    _ = try end(&request, "a", .failed)
+    _ = try end(&request, "b", .succeeded)
+    #expect(request.holds.isEmpty)
+    #expect(try end(&request, "d", .succeeded) == [.ended(.failed)])
+  }
+
+  @Test func nothingIsAdmittedForADestinationThatDoesNotAnswerUntilItDoes() throws {
+    var request = try begun(
+      Limits(missionsInFlight: 1, failureBudget: 1),
+      ["a", "b"].map { Entry(deployment: $0) }
+    )
+    _ = try request.apply(.destinationLost, at: start)
+    #expect(request.holds == [.destinationNotReady])
+    #expect(try request.apply(.admit, at: start) == .ignored(.early))
+    #expect(try request.apply(.destinationLost, at: start) == .ignored(.duplicate))
+    _ = try request.apply(.hold, at: start)
+    _ = try request.apply(.resume, at: start)
+    #expect(request.holds == [.destinationNotReady], "an operator's word does not make it answer")
+    #expect(try request.apply(.resume, at: start) == .ignored(.duplicate))
+    _ = try request.apply(.destinationBack, at: start)
+    #expect(try request.apply(.admit, at: start).actions == [.admit(Example.missionID("a"))])
+  }
+
   @Test func theFailureBudgetHoldsTheRequestAndAResumeAcceptsWhatFailed() throws {
     var request = try begun(
       Limits(missionsInFlight: 4, failureBudget: 1),

@@ -5,12 +5,27 @@ import Testing
 
 @Suite("Flight plans")
 struct FlightPlanTests {
-  @Test func theTableHasBothSidesOfEveryMoveAndOneSideOfAPlacement() {
+  @Test func theTableHasBothSidesOfEveryMoveAndOneSideOfAPlacementAndOfAReclaim() {
     for kind in FlightPlanKind.allCases {
       let sides = FlightPlan.table.filter { $0.kind == kind }.map(\.side)
       #expect(sides.count == Set(sides).count, "\(kind) has a side twice")
-      #expect(Set(sides) == (kind == .placement ? [.destination] : Set(Side.allCases)), "\(kind)")
+      let wanted: Set<Side> =
+        switch kind {
+        case .placement: [.destination]
+        case .reclaim: [.source]
+        case .controlled, .forced, .rollback, .rollbackAfterFence: Set(Side.allCases)
+        }
+      #expect(Set(sides) == wanted, "\(kind)")
     }
+  }
+
+  @Test func aSourceThatReclaimsItsDatabaseWaitsForNobody() {
+    let plan = FlightPlan.standard(.reclaim, .source)
+    #expect(plan.steps.map(\.kind) == [.reclaimDatabase, .resumeDeployment, .verifyDeployment, .uncordon])
+    #expect(plan.steps.allSatisfy { $0.waitsFor == nil })
+    #expect(plan.steps.compactMap(\.grants) == [.databaseReturned])
+    #expect(plan.kind.direction == .rollback)
+    #expect(FlightPriority(plan: .reclaim, side: .source) == .urgent)
   }
 
   @Test func aPlacementMakesChecksAndStartsTheDeploymentWithoutAnyClearance() {

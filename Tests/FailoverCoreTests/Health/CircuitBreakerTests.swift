@@ -41,6 +41,21 @@ struct CircuitBreakerTests {
     #expect(breaker.attempt(at: Self.start) == .refused(until: Self.start + Defaults.breakerOpen))
   }
 
+  @Test(arguments: CircuitBreaker.Phase.allCases)
+  func aLookAtTheAnswerTakesNoPermit(phase: CircuitBreaker.Phase) throws {
+    var breaker = try Self.breaker(in: phase)
+    let before = breaker
+    for now in [Self.start, Self.start + .seconds(10), Self.start + .seconds(100)] {
+      let refusal = breaker.refusal(at: now)
+      #expect(breaker == before)
+      switch breaker.attempt(at: now) {
+      case .granted: #expect(refusal == nil)
+      case .refused(let until): #expect(refusal == until)
+      }
+      breaker = before
+    }
+  }
+
   @Test func oneSuccessForgivesTheFailuresBefore() throws {
     var breaker = try Self.breaker(in: .closed)
     for _ in 0..<10 {

@@ -88,7 +88,7 @@ struct MachinePropertyTests {
             if !launched.insert(assignment.id).inserted { return "\(assignment.id) was launched twice" }
             live.insert(assignment.id)
           case .incurDebt(let note): if let flight = note.payingFlight { live.remove(flight) }
-          case .grant, .recordPlacement, .tellRequest: break
+          case .grant, .redeliver, .recordPlacement, .tellHeld, .tellRequest: break
           }
         }
         for leg in Set(live.map(\.leg)) where live.count(where: { $0.leg == leg }) > 1 {

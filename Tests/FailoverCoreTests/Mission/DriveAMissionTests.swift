@@ -25,7 +25,7 @@ struct DriveAMissionTests {
         flights[assignment.id] = Flight(order: order.flightOrder(assignment), now: now)
       case .grant(let id, let clearance): _ = try flights[id]?.apply(.grant(clearance), at: now)
       case .tellRequest(let outcome, _): told.append(outcome)
-      case .cancel, .recordPlacement, .incurDebt: break
+      case .cancel, .redeliver, .recordPlacement, .incurDebt, .tellHeld: break
       }
       for id in flights.keys.sorted() {
         guard var flight = flights[id], flight.phase == .queued else { continue }

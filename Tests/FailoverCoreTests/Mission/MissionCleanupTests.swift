@@ -59,7 +59,7 @@ struct MissionCleanupTests {
     try mission.take(.tick, at: late)
     #expect(mission.held == .deadline(.pendingCleanup))
     // The flight still flies: the retry waits for it again and repeats what it may have missed.
-    #expect(try mission.take(.retry, at: late) == [.grant(source, .destinationVerified)])
+    #expect(try mission.take(.retry, at: late) == [.redeliver(source)])
     #expect(try mission.flight(.source) == source)
     #expect(try #require(mission.wakeAt) > late)
   }
@@ -81,6 +81,13 @@ struct MissionCleanupTests {
     try mission.hear(.source, .succeeded, at: late)
     #expect(mission.held == nil)
     #expect(try mission.hear(.destination, .succeeded, at: late).outcome == .succeeded)
+  }
+
+  @Test func aCleanupThatWasGivenUpAsNotDeliveredAndSucceedsCounts() throws {
+    var mission = try Mission.inPhase(.pendingCleanup)
+    try mission.hear(.destination, .succeeded)
+    #expect(try mission.hear(.source, .failed(Example.failure(.notDelivered, at: nil))) == [.tellHeld])
+    #expect(try mission.hear(.source, .succeeded) == [.tellRequest(.succeeded, byOperator: false)])
   }
 
   @Test func abandoningADeletedSourceWritesNothingOff() throws {

@@ -50,6 +50,7 @@ enum MissionRules {
       return "verified and not promoted"
     }
     if after.phase.isTerminal != (actions.outcome != nil) { return "the request was not told once, at the end" }
+    if before.held == nil, after.held != nil, !actions.contains(.tellHeld) { return "nobody was told of the hold" }
     for action in actions {
       switch action {
       case .grant(let flight, let clearance):
@@ -57,14 +58,23 @@ enum MissionRules {
         if let problem = problem(with: clearance, by: event, before, after) { return problem }
       case .launch(let assignment):
         if before.currentFlights.contains(assignment.id) { return "a flight was launched again" }
-        if !after.currentFlights.contains(assignment.id) { return "a flight that does not count was launched" }
+        if !after.wantedFlights.contains(assignment.id) { return "a flight that does not count was launched" }
         if assignment.generation != after.generation { return "a flight of another generation was launched" }
         for clearance in assignment.clearances {
           if let problem = problem(with: clearance, by: event, before, after) { return problem }
         }
+      case .redeliver(let flight):
+        if !before.currentFlights.contains(flight) || !after.currentFlights.contains(flight) {
+          return "a flight that does not count was delivered again"
+        }
+        if !after.wantedFlights.contains(flight) { return "a flight that was called off was delivered again" }
+        if before.held == nil { return "a flight was delivered again that nobody missed" }
+      case .tellHeld:
+        if before.held != nil || after.held == nil { return "the request was told of a hold that is none" }
       case .cancel(let flight):
         let isReplacement = actions.launches.contains { $0.id == flight }
         if isReplacement { return "a flight was launched and called off at once" }
+        if after.wantedFlights.contains(flight) { return "a flight that was called off is still wanted" }
         if !before.currentFlights.contains(flight) { return "a flight that did not count was called off" }
       case .recordPlacement(let cluster, _):
         let isOfTheMission = cluster == before.order.source || cluster == before.order.destination

@@ -46,12 +46,14 @@ struct MissionRollbackTests {
     #expect(try mission.hear(.source, .succeeded) == [.tellRequest(.rolledBack, byOperator: true)])
   }
 
-  @Test func aDatabaseThatDoesNotComeBackEndsTheWayBack() throws {
+  @Test func aSourceThatDoesNotRunAgainEndsTheWayBack() throws {
     var mission = try flyingBack(from: .promoting)
-    let source = try mission.flight(.source)
-    let actions = try mission.hear(.destination, .failed(Example.failure(.fenceFailed, at: .returnDatabase)))
+    try mission.hear(.destination, earned: .databaseReturned)
+    let destination = try mission.flight(.destination)
+    try mission.hear(.source, .failed(Example.failure(.verificationFailed, at: .verifyDeployment)))
+    let actions = try mission.take(.tick, at: try #require(mission.wakeAt))
     #expect(mission.phase == .failed)
-    #expect(actions.cancels == [source])
+    #expect(actions.cancels == [destination])
     #expect(actions.debts.map(\.side) == [.source, .destination])
     #expect(actions.debts.allSatisfy { !$0.mayBePaidAlone })
   }

@@ -9,8 +9,8 @@ extension World {
     switch choice.kind {
     case .deliver: if let index = one(of: deliverable) { try deliver(index) }
     case .deliverTwice: if let index = one(of: deliverable) { try deliver(index, keep: true) }
-    case .claim: if let flight = one(of: knownFlights) { try claim(flight) }
-    case .work: if let index = one(of: hands.indices.filter { !hands[$0].isDone }) { try work(index) }
+    case .claim: if let flight = one(of: knownFlights.filter(isAlive)) { try claim(flight) }
+    case .work: if let index = one(of: workable) { try work(index) }
     case .crash:
       // The lease is over; the Pilot may be dead, or a zombie that goes on.
       guard let index = one(of: hands.indices.filter { !hands[$0].isDone }) else { return }
@@ -28,7 +28,7 @@ extension World {
       try tell(.tick)
     case .link:
       let cluster = choice.pick.isMultiple(of: 2) ? Example.source : Example.destination
-      if cutOff.remove(cluster) == nil { cutOff.insert(cluster) }
+      if cutOff.remove(cluster) == nil || dead.contains(cluster) { cutOff.insert(cluster) }
     case .notDelivered: try giveUpDelivery(wasDelivered: choice.pick.isMultiple(of: 2))
     case .verb:
       let verbs: [Mission.Event] = [
@@ -37,8 +37,29 @@ extension World {
       ]
       // An operator may well ask for what is not possible; the mission is unchanged then.
       do { try tell(verbs[choice.pick % verbs.count]) } catch is IllegalTransition { return }
+    case .die:
+      // Most stories should go on without it.
+      guard choice.pick.isMultiple(of: 8) else { return }
+      die(choice.pick.isMultiple(of: 3) ? Example.source : Example.destination)
     }
   }
+
+  /// A cluster is gone: nobody flies there, nothing gets there, nothing comes from there.
+  mutating func die(_ cluster: ClusterName) {
+    dead.insert(cluster)
+    cutOff.insert(cluster)
+  }
+
+  /// The clusters that were gone come back, and their Pilots go on before they hear of anything.
+  mutating func revive() throws {
+    dead = []
+    while let index = workable.first { try work(index) }
+  }
+
+  private func isAlive(_ flight: FlightID) -> Bool { !dead.contains(mission.order.cluster(flight.side)) }
+
+  /// The Pilots that have something to do.
+  private var workable: [Int] { hands.indices.filter { !hands[$0].isDone && isAlive(hands[$0].flight) } }
 
   /// The flights whose next report can be heard.
   var audible: [FlightID] { knownFlights.filter { !cutOff.contains(mission.order.cluster($0.side)) } }
@@ -55,7 +76,36 @@ extension World {
 
   /// Lets everything happen that can, until nothing can: links up, Pilots healthy.
   mutating func settle() throws {
-    cutOff = []
+    cutOff = dead
+    var isMoving = true
+    while isMoving {
+      isMoving = false
+      while let index = deliverable.first {
+        try deliver(index)
+        isMoving = true
+      }
+      for flight in knownFlights where flights[flight]?.phase == .queued && isAlive(flight) {
+        now = max(now, flights[flight]?.notBefore ?? now)
+        try claim(flight)
+        isMoving = true
+      }
+      while let index = workable.first {
+        try work(index)
+        isMoving = true
+      }
+      for flight in knownFlights where isAlive(flight) {
+        while heard[flight, default: 0] < reports[flight, default: []].count {
+          try hear(flight)
+          isMoving = true
+        }
+      }
+    }
+  }
+
+  /// Lets everything happen that can, but the destination's Pilots do no more than so many bits of their work, and what they
+  /// report may stay unheard.
+  mutating func settle(destinationBits bits: Int, isHeard: Bool) throws {
+    var left = bits
     var isMoving = true
     while isMoving {
       isMoving = false
@@ -64,17 +114,15 @@ extension World {
         isMoving = true
       }
       for flight in knownFlights where flights[flight]?.phase == .queued {
-        now = max(now, flights[flight]?.notBefore ?? now)
         try claim(flight)
         isMoving = true
       }
-      for index in hands.indices {
-        while !hands[index].isDone {
-          try work(index)
-          isMoving = true
-        }
+      for index in workable where hands[index].flight.side == .source || left > 0 {
+        if hands[index].flight.side == .destination { left -= 1 }
+        try work(index)
+        isMoving = true
       }
-      for flight in knownFlights {
+      for flight in knownFlights where flight.side == .source || isHeard {
         while heard[flight, default: 0] < reports[flight, default: []].count {
           try hear(flight)
           isMoving = true
@@ -94,11 +142,21 @@ extension World {
         try tell(.tick)
       } else {
         help += 1
-        try tell(help <= 2 ? .retry : .abandon(reason: "it is stuck"))
+        try assist(help)
       }
     }
     if !mission.phase.isTerminal { violate("the mission did not end: \(mission)") }
+    try revive()
     try settle()
+  }
+
+  /// An operator helps a mission that is held: tries again, then turns back where that is possible, then gives it up.
+  private mutating func assist(_ help: Int) throws {
+    switch help {
+    case 1: try tell(.retry)
+    case 2: try tell(mission.isReversible ? .rollBack(reason: "it is stuck") : .retry)
+    default: try tell(.abandon(reason: "it is stuck"))
+    }
   }
 
   /// Pays what can be paid.

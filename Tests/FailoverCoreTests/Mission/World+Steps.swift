@@ -14,7 +14,7 @@ extension World {
     guard let order = orders.first(where: { $0.id == hand.flight })?.order else { return .failed(.permanent) }
     let (here, generation) = (order.cluster, order.generation)
     defer { connect() }
-    if step.kind == .fenceDatabase || step.kind == .returnDatabase {
+    if [.fenceDatabase, .returnDatabase, .reclaimDatabase].contains(step.kind) {
       return handOver(step, order, substep: hand.substep)
     }
     guard generation >= seen[here, default: Generation(0)] else { return .failed(.staleGeneration) }
@@ -43,7 +43,7 @@ extension World {
       sessions.remove(here)
     case .deleteNamespace: return .done(step.grants == nil ? nil : .deleted)
     case .cordon, .uncordon, .createNamespace, .applySecrets, .checkImage, .deleteSecrets, .fenceDatabase,
-      .returnDatabase:
+      .returnDatabase, .reclaimDatabase:
       break
     }
     return .done(nil)
@@ -53,7 +53,7 @@ extension World {
   ///
   /// The generation is compared where it is written and where it is granted.
   private mutating func handOver(_ step: Step, _ order: FlightOrder, substep: Int) -> StepResult {
-    let receiver = order.id.side == .destination && step.kind == .fenceDatabase ? order.cluster : order.peer
+    let receiver = step.kind == .returnDatabase ? order.peer : order.cluster
     let giver = receiver == order.cluster ? order.peer : order.cluster
     guard order.generation >= fence else { return .failed(.staleGeneration) }
     switch substep {

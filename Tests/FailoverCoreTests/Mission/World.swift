@@ -7,7 +7,7 @@ import FailoverCore
 /// So a list of choices can be shortened by leaving some out.
 struct Choice: CustomStringConvertible {
   enum Kind: String, CaseIterable {
-    case deliver, deliverTwice, claim, work, crash, stepFails, report, reportAgain, tick, link, notDelivered, verb
+    case deliver, deliverTwice, claim, work, crash, stepFails, report, reportAgain, tick, link, notDelivered, verb, die
   }
 
   let kind: Kind
@@ -40,12 +40,16 @@ struct World {
   var debts: [Debt] = []
   /// Everything that was ever launched, in that order.
   var orders: [(id: FlightID, order: FlightOrder)] = []
+  var launched: [FlightID: FlightAssignment] = [:]
+  var grants: [FlightID: [Clearance]] = [:]
   var flights: [FlightID: Flight] = [:]
   var hands: [Hand] = []
   var outbox: [Delivery] = []
   var reports: [FlightID: [FlightReport]] = [:]
   var heard: [FlightID: Int] = [:]
   var cutOff: Set<ClusterName> = []
+  /// The clusters whose Pilots and links are gone, until ``revive()``; their workloads may well go on.
+  var dead: Set<ClusterName> = []
   var lastEpoch = LeaseEpoch(0)
 
   // The database server, and the workloads with the newest generation that each cluster has seen.
@@ -79,7 +83,11 @@ struct World {
     for action in actions {
       switch action {
       case .launch(let assignment): launch(assignment)
-      case .grant(let flight, _), .cancel(let flight):
+      case .redeliver(let flight): redeliver(flight)
+      case .grant(let flight, let clearance):
+        grants[flight, default: []].append(clearance)
+        outbox.append(Delivery(cluster: mission.order.cluster(flight.side), action: action))
+      case .cancel(let flight):
         outbox.append(Delivery(cluster: mission.order.cluster(flight.side), action: action))
       case .incurDebt(let note):
         let leg = orders.map(\.id).filter { $0.side == note.side && $0.direction == Debt.direction(of: note.side) }
@@ -87,8 +95,18 @@ struct World {
         debts.append(
           Debt(mission: mission.id, note: note, generation: mission.generation ?? Generation(0), flights: last)
         )
-      case .recordPlacement, .tellRequest: break
+      case .recordPlacement, .tellHeld, .tellRequest: break
       }
+    }
+  }
+
+  /// Delivers a flight once more, with all that it was granted.
+  private mutating func redeliver(_ flight: FlightID) {
+    guard let assignment = launched[flight] else { return violate("\(flight) was never launched") }
+    let cluster = mission.order.cluster(flight.side)
+    outbox.append(Delivery(cluster: cluster, action: .launch(assignment)))
+    for clearance in grants[flight, default: []] {
+      outbox.append(Delivery(cluster: cluster, action: .grant(flight, clearance)))
     }
   }
 
@@ -98,6 +116,7 @@ struct World {
       violate("flight \(order.id) was launched twice with different contents")
     }
     orders.append((order.id, order))
+    launched[order.id] = assignment
     outbox.append(Delivery(cluster: order.cluster, action: .launch(assignment)))
   }
 
@@ -130,7 +149,7 @@ struct World {
       }
     case .grant(let flight, let clearance): try fly(flight, .grant(clearance))
     case .cancel(let flight): try fly(flight, .cancel)
-    case .recordPlacement, .incurDebt, .tellRequest: break
+    case .redeliver, .recordPlacement, .incurDebt, .tellHeld, .tellRequest: break
     }
   }
 
