@@ -18,9 +18,10 @@ enum Bare {
         + "sum(length(f.content)) as size"
     )
     return [
+      "\\set generation :base + :client_id",
       arguments(
         claim,
-        ["(:client_id)::text", "(:base + :client_id)::bigint", "\(batch)", "1", "0", "0", "0"]
+        ["(:client_id)::text", "(:generation)::bigint", "\(batch)", "1", "0", "0", "0"]
       ) + " \\gset",
       arguments(FlightdeckStatements.begin.text, [":ids", ":tokens"]) + ";",
       arguments(FlightdeckStatements.complete.text, [":ids", ":tokens"]) + ";",

@@ -59,9 +59,10 @@ private func moveFleet(of size: Int, _ site: Site) async throws -> Double {
     try await navigator.migrate()
     _ = try await navigator.apply(try fleet(of: size, clusters, site))
     try await eventually(crew, "the fleet is placed") {
-      let isPlaced = try await navigator.deployments().allSatisfy { $0.placement == "PLACED" }
-      return try await isPlaced
-        && navigator.clusters().allSatisfy { $0.health == .healthy && $0.readiness.isEmpty }
+      let clusters = try await navigator.clusters()
+      let deployments = try await navigator.deployments()
+      return clusters.allSatisfy { $0.health == .healthy && $0.readiness.isEmpty }
+        && deployments.allSatisfy { $0.placement == "PLACED" }
     }
     let begun = ContinuousClock.now
     let options = FailoverOptions(source: "east", destination: "west", mode: .controlled)

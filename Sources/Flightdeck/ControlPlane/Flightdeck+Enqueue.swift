@@ -146,7 +146,7 @@ private struct OrderBatch {
       return
     }
     let id = order.id.description
-    let content = try Coding.encode(order, "flight \(id)")
+    let content = try Coding.text(of: order)
     if let place = places[id] {
       entries.append(.repeated(place, content: content))
       return

@@ -60,7 +60,7 @@ extension Flightdeck {
       let epoch = LeaseEpoch(try row.get("token"))
       let order: FlightOrder
       do throws(FlightdeckError) {
-        order = try Coding.decode(FlightOrder.self, from: row.get("content"), "the flight's order")
+        order = try Coding.order(in: row.get("content"))
       } catch {
         unreadable.append((try row.flightID(), epoch, error.description))
         continue

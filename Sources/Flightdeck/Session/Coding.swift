@@ -8,6 +8,18 @@ internal import LibPQ
 ///
 /// The keys are sorted, so equal values have equal texts: two orders have the same content if their texts are the same.
 enum Coding {
+  /// The text of an order.
+  static func text(of order: FlightOrder) throws(FlightdeckError) -> String {
+    if let text = FlightOrderWriter.text(of: order) { return text }
+    return try encode(order, "flight \(order.id)")
+  }
+
+  /// The order in a text.
+  static func order(in text: String) throws(FlightdeckError) -> FlightOrder {
+    if let order = FlightOrderReader.order(in: text) { return order }
+    return try decode(FlightOrder.self, from: text, "the flight's order")
+  }
+
   static func encode(_ value: some Encodable, _ what: String) throws(FlightdeckError) -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
