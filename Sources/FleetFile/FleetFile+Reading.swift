@@ -80,7 +80,7 @@ extension FleetFile {
     let beginning = Place(mark: nil, path: "")
     do {
       if let root = try Yams.compose(yaml: text), !root.isNull { return root }
-      diagnostics.add("the file is empty", fix: "begin with 'regions:'; see Docs/Operating", at: beginning)
+      diagnostics.add("the file is empty", fix: "begin with 'regions:'; see Docs/FleetFile.md", at: beginning)
     } catch let error as YamlError {
       let (problem, mark) = error.told
       diagnostics.add(problem, fix: "mend the YAML", at: mark, path: "")

@@ -7,10 +7,20 @@ import Foundation
 ///
 /// `bench pilot …` is what the fleet's Pilots are started by.
 @main struct Bench {
-  static func main() async throws {
-    if CommandLine.arguments.dropFirst().first == "pilot" {
-      return try await runQuietPilot(Array(CommandLine.arguments.dropFirst(2)))
+  static func main() async {
+    do {
+      if CommandLine.arguments.dropFirst().first == "pilot" {
+        try await runQuietPilot(Array(CommandLine.arguments.dropFirst(2)))
+      } else {
+        try await run()
+      }
+    } catch {
+      say("bench: \(error)")
+      exit(1)
     }
+  }
+
+  private static func run() async throws {
     var names = Set(CommandLine.arguments.dropFirst())
     let isFull = names.remove("--full") != nil
     let parts: [(name: String, run: (Site, inout Figures) async throws -> Void)] = [

@@ -20,6 +20,9 @@ func measureFsync(_ site: Site, _ figures: inout Figures) async throws {
   throw BenchError("pg_test_fsync said: \(output)")
 }
 
+/// How often each of the two is measured: the machine and its disk wander, so they take turns.
+private let rounds = 3
+
 /// Enqueues by the Flightdeck and by pgbench, in turns.
 func measureEnqueue(_ site: Site, _ figures: inout Figures) async throws {
   for (batch, count) in [(1, 3_000), (100, 30_000)] {
@@ -29,7 +32,7 @@ func measureEnqueue(_ site: Site, _ figures: inout Figures) async throws {
     let content = String(decoding: try JSONEncoder().encode(Deck.order("template")), as: UTF8.self)
     let script = try Bare.enqueue(batch: batch, content: content)
     var rates: [(ours: Double, bare: Double)] = []
-    for round in 0..<2 {
+    for round in 0..<rounds {
       let start = ContinuousClock.now
       try await withThrowingTaskGroup { group in
         for (number, worker) in workers.enumerated() {
@@ -59,7 +62,7 @@ func measureDrain(_ site: Site, _ figures: inout Figures) async throws {
     let deck = try await site.newDeck("drain\(batch)")
     var rates: [(ours: Double, bare: Double)] = []
     let script = try Bare.drain(batch: batch)
-    for round in 0..<2 {
+    for round in 0..<rounds {
       try await deck.fill(count, named: "a\(round)-")
       let ours = try await drain(deck, site, batch: batch)
       try await deck.fill(count, named: "b\(round)-")

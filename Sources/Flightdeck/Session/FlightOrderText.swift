@@ -279,7 +279,8 @@ struct FlightOrderReader {
   }
 
   private mutating func role() -> Database.RoleAssignment? {
-    guard skip("{\"cluster\":"), let cluster = name(ClusterName.self), skip(",\"role\":"), let role = string(), skip("}")
+    guard skip("{\"cluster\":"), let cluster = name(ClusterName.self), skip(",\"role\":"), let role = string(),
+      skip("}")
     else { return nil }
     return Database.RoleAssignment(cluster: cluster, role: role)
   }
@@ -310,7 +311,9 @@ struct FlightOrderReader {
   }
 
   private mutating func variable() -> ProcessSpec.Variable? {
-    guard skip("{\"name\":"), let name = string(), skip(",\"value\":"), let value = string(), skip("}") else { return nil }
+    guard skip("{\"name\":"), let name = string(), skip(",\"value\":"), let value = string(), skip("}") else {
+      return nil
+    }
     return ProcessSpec.Variable(name: name, value: value)
   }
 

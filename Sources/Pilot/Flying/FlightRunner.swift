@@ -177,6 +177,7 @@ struct FlightRunner: Sendable {
         authority: Authority { lease.holds }
       ),
       settings: settings,
+      logger: logger,
       report: { tasks in
         do throws(FlightdeckError) {
           try await flightdeck.reportTasks(order.id, epoch: flight.epoch, tasks: tasks)

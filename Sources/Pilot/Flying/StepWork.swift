@@ -10,6 +10,8 @@ struct StepWork: Sendable {
   let fencer: any DatabaseFencer
   let context: DriverContext
   let settings: PilotSettings
+  /// Gets what is tried again while a step goes on, so that nobody wonders why it takes so long.
+  let logger: Logger
   /// Tells the control plane which tasks still run.
   let report: @Sendable ([String]) async -> Void
 
@@ -72,6 +74,7 @@ struct StepWork: Sendable {
     try await driver.drain(context)
     var tasks: [String] = []
     var reported: [String]?
+    var complained: String?
     var pause = settings.drainPollFirst
     while true {
       var problem: StepError?
@@ -81,6 +84,10 @@ struct StepWork: Sendable {
         // It may pass until the end of the drain; but what is not known is not nothing.
         guard error.code.isRetryable else { throw error }
         problem = error
+        if complained != error.message {
+          logger.warning("the running tasks cannot be told, asking again", metadata: ["error": "\(error)"])
+          complained = error.message
+        }
       }
       if problem == nil {
         if tasks.isEmpty { return [] }
