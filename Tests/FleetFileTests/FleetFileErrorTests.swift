@@ -262,7 +262,7 @@ struct FleetFileErrorTests {
 
   @Test(arguments: ["", "# nothing\n", "~\n"])
   func `that is empty is answered so`(text: String) {
-    #expect(Samples.problems(text) == ["1:1: the file is empty; begin with 'regions:'; see Docs/Operating"])
+    #expect(Samples.problems(text) == ["1:1: the file is empty; begin with 'regions:'; see Docs/FleetFile.md"])
   }
 
   @Test func `that is a list is answered so`() {

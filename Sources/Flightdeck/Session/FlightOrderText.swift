@@ -2,7 +2,9 @@
 
 internal import FailoverCore
 
-/// Writes exactly what `Coding.encode` writes for an order: JSON with sorted keys. The tests compare the two.
+/// Writes exactly what `Coding.encode` writes for an order: JSON with sorted keys.
+///
+/// The tests compare the two.
 struct FlightOrderWriter {
   private var text: [UInt8] = []
 
