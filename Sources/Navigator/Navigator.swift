@@ -76,12 +76,12 @@ public struct Navigator: Sendable {
 
   /// Blocks changes to a deployment: it is neither moved nor changed by `apply` until it is uncordoned.
   public func cordon(_ name: DeploymentName, reason: String) async throws(NavigatorError) {
-    try await pool.unit { db, _ in try FleetStore.cordon(name, reason: reason, on: db) }
+    try await pool.unit { db, unit in try FleetStore.cordon(name, reason: reason, at: unit.now, on: db) }
   }
 
   /// Allows changes to a deployment again.
   public func uncordon(_ name: DeploymentName) async throws(NavigatorError) {
-    try await pool.unit { db, _ in try FleetStore.cordon(name, reason: nil, on: db) }
+    try await pool.unit { db, unit in try FleetStore.cordon(name, reason: nil, at: unit.now, on: db) }
   }
 
   /// The fleet as it is now, as plans are made from it.

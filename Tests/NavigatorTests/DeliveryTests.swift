@@ -100,7 +100,7 @@ import Testing
       #expect(try await room.end(of: id).phase == .succeeded)
       #expect(
         try await room.value(
-          "select count(*)::text from navigator.events where machine = 'cluster' and subject = 'west'"
+          "select count(*)::text from navigator.events where kind = 'logReplaced' and subject = 'west'"
         )
           == "1"
       )

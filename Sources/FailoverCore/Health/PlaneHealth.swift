@@ -11,8 +11,8 @@
 public struct PlaneHealth: StateMachine {
   /// The cluster that is judged.
   public let cluster: ClusterName
-  /// How much silence means what.
-  public let thresholds: Thresholds
+  /// How much silence means what; what is set here holds from the next event on.
+  public var thresholds: Thresholds
   private var state: State
 
   private enum State: Hashable, Codable, Sendable {

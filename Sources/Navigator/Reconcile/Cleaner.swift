@@ -104,7 +104,7 @@ enum Cleaner {
     "delete from navigator.requests where id = any($1::text[])",
   ]
 
-  /// Lines of the history that are about clusters, not about requests; events_planes serves the search.
+  /// Lines of the history that are about clusters and deployments, not about requests; events_planes serves the search.
   private static let planeLineRemoval: SQL = """
     delete from navigator.events as e using (
       select sequence from navigator.events where request is null and at < $1 order by at limit $2

@@ -61,6 +61,7 @@ struct HealthMonitor {
     let view = report.map { PlaneView($0) }
     var health: PlaneHealth =
       try Coding.optional("health", of: row) ?? PlaneHealth(cluster: cluster, thresholds: settings.thresholds)
+    health.thresholds = settings.thresholds
     let before = health.phase
     if let report, let age = report.heartbeatAge {
       // The heart that beats is the Pilots'. Its moment by the store's clock numbers the beats: the cluster's clock only tells
@@ -81,7 +82,17 @@ struct HealthMonitor {
         unit.now.postgres,
       ]
     )
-    if before != health.phase { unit.wakes = true }
+    if before != health.phase {
+      unit.wakes = true
+      let line = try HistoryRow.plane(
+        cluster,
+        kind: "health",
+        from: before.rawValue,
+        to: health.phase.rawValue,
+        detail: [:]
+      )
+      try History.append([line], at: unit.now, on: db)
+    }
     var changes = Changes()
     if before != health.phase { changes.health = (before, health.phase) }
     if let view, view.nobodyFlies != (viewBefore?.nobodyFlies ?? false) { changes.nobodyFlies = view.nobodyFlies }

@@ -194,7 +194,7 @@ public struct HistoryEntry: Hashable, Sendable {
   public let sequence: Int64
   /// When it happened.
   public let at: Timestamp
-  /// `request`, `mission` or `debt`.
+  /// `request`, `mission` or `debt`; in the store also `cluster` and `deployment`, which belong to no request.
   public let machine: String
   /// The identifier of what it happened to.
   public let subject: String

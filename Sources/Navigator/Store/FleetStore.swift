@@ -135,11 +135,23 @@ enum FleetStore {
   }
 
   /// Blocks or allows changes to a deployment.
-  static func cordon(_ name: DeploymentName, reason: String?, on db: isolated PostgresConnection) throws {
+  static func cordon(
+    _ name: DeploymentName,
+    reason: String?,
+    at now: Timestamp,
+    on db: isolated PostgresConnection
+  ) throws {
     let changed = try db.execute(
       "update navigator.deployments set cordoned = $2::text where name = $1",
       [name.rawValue, reason]
     )
     guard changed == 1 else { throw NavigatorError.notFound(kind: "deployment", name: name.rawValue) }
+    let line = try HistoryRow.deployment(
+      name,
+      kind: reason == nil ? "uncordon" : "cordon",
+      detail: ["reason": reason],
+      cause: "operator"
+    )
+    try History.append([line], at: now, on: db)
   }
 }

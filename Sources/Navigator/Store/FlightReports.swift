@@ -43,7 +43,7 @@ enum FlightReports {
     try record(handOvers, unit: unit, on: db)
     try DebtStore.apply(late, unit: &unit, on: db)
     try FlightProgressWriter.record(events, at: unit.now, on: db)
-    try PlacementStore.record(events.filter(\.flight.isPlacement), on: db)
+    try PlacementStore.record(events.filter(\.flight.isPlacement), at: unit.now, on: db)
     unit.wakes = true
     return refused
   }

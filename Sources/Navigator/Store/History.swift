@@ -16,16 +16,43 @@ struct HistoryRow {
 }
 
 extension HistoryRow {
+  /// A line about a deployment, apart from its missions.
+  static func deployment(
+    _ name: DeploymentName,
+    kind: String,
+    from: String = "",
+    to: String = "",
+    detail: some Encodable,
+    cause: String
+  ) throws -> HistoryRow {
+    HistoryRow(
+      request: nil,
+      machine: "deployment",
+      subject: name.rawValue,
+      kind: kind,
+      event: try Coding.text(detail),
+      from: from,
+      to: to,
+      cause: cause
+    )
+  }
+
   /// A line about a cluster.
-  static func plane(_ cluster: ClusterName, kind: String, detail: [String: String]) throws -> HistoryRow {
+  static func plane(
+    _ cluster: ClusterName,
+    kind: String,
+    from: String = "",
+    to: String = "",
+    detail: [String: String]
+  ) throws -> HistoryRow {
     HistoryRow(
       request: nil,
       machine: "cluster",
       subject: cluster.rawValue,
       kind: kind,
       event: try Coding.text(detail),
-      from: "",
-      to: "",
+      from: from,
+      to: to,
       cause: "cluster \(cluster)"
     )
   }

@@ -92,7 +92,12 @@ enum MissionStore {
   /// Puts planned missions on record.
   ///
   /// The unique index refuses a deployment that has a mission under way.
-  static func insert(_ missions: [Mission], at now: Timestamp, on db: isolated PostgresConnection) throws {
+  static func insert(
+    _ missions: [Mission],
+    cause: String,
+    at now: Timestamp,
+    on db: isolated PostgresConnection
+  ) throws {
     try db.execute(
       """
       insert into navigator.missions (id, request, deployment, mission, phase, created_at, phase_since, ended_at)
@@ -106,6 +111,20 @@ enum MissionStore {
         missions.map(\.phase.isTerminal),
       ]
     )
+    // With its order, so that the history alone is enough to rebuild the mission.
+    let history = try missions.map { mission in
+      HistoryRow(
+        request: mission.id.request.rawValue,
+        machine: "mission",
+        subject: mission.id.description,
+        kind: "plan",
+        event: try Coding.text(mission.order),
+        from: "",
+        to: Mission.Phase.pending.rawValue,
+        cause: cause
+      )
+    }
+    try History.append(history, at: now, on: db)
   }
 
   private static func load(_ ids: [MissionID], on db: isolated PostgresConnection) throws -> [MissionID: Loaded] {

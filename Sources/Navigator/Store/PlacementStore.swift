@@ -54,6 +54,14 @@ enum PlacementStore {
       try callOff(FlightID(mission: before, side: .destination), at: now, on: db)
     }
     try ActionWriter.launch([order], at: now, on: db)
+    let line = try HistoryRow.deployment(
+      order.deployment.name,
+      kind: "apply",
+      to: "PLACING",
+      detail: order.deployment,
+      cause: "operator"
+    )
+    try History.append([line], at: now, on: db)
   }
 
   /// Calls a placement flight off, unless it is known to have ended.
@@ -106,6 +114,15 @@ enum PlacementStore {
         )
         let mission = MissionID(request: FlightID.placementRequest, deployment: name, attempt: attempt)
         try callOff(FlightID(mission: mission, side: .destination), at: unit.now, on: db)
+        let line = try HistoryRow.deployment(
+          name,
+          kind: "placement",
+          from: "PLACING",
+          to: "FAILED",
+          detail: ["error": FailureCode.deadline.rawValue],
+          cause: "navigator"
+        )
+        try History.append([line], at: unit.now, on: db)
       }
       if !rows.isEmpty { unit.wakes = true }
       return rows.count == limit
@@ -115,7 +132,8 @@ enum PlacementStore {
   /// Records how placement flights ended.
   ///
   /// A report about an older try changes nothing; a success that comes after the try was given up counts.
-  static func record(_ events: [FlightdeckEvent], on db: isolated PostgresConnection) throws {
+  static func record(_ events: [FlightdeckEvent], at now: Timestamp, on db: isolated PostgresConnection) throws {
+    var history: [HistoryRow] = []
     for event in events where event.report.isEnd {
       var error: String?
       switch event.report {
@@ -123,7 +141,8 @@ enum PlacementStore {
       case .cancelled: error = "the flight was cancelled"
       default: error = nil
       }
-      try db.execute(
+      let phase = error == nil ? "PLACED" : "FAILED"
+      let changed = try db.execute(
         """
         update navigator.deployments
         set placement = $3, placement_error = $4, placing_since = null, was_placed = was_placed or $3 = 'PLACED'
@@ -132,9 +151,21 @@ enum PlacementStore {
         """,
         [
           event.flight.mission.deployment.rawValue, Int64(event.flight.mission.attempt),
-          error == nil ? "PLACED" : "FAILED", error,
+          phase, error,
         ]
       )
+      guard changed == 1 else { continue }
+      history.append(
+        try .deployment(
+          event.flight.mission.deployment,
+          kind: "placement",
+          from: "PLACING",
+          to: phase,
+          detail: ["error": error],
+          cause: "flight \(event.flight)"
+        )
+      )
     }
+    try History.append(history, at: now, on: db)
   }
 }

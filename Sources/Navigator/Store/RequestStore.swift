@@ -310,7 +310,7 @@ enum RequestStore {
       }
       return Mission(order: order.numbered(mission, deployment.description))
     }
-    try MissionStore.insert(planned, at: unit.now, on: db)
+    try MissionStore.insert(planned, cause: "retry", at: unit.now, on: db)
   }
 
   /// What an operator described last of a deployment.

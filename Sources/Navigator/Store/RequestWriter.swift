@@ -85,13 +85,13 @@ enum RequestWriter {
       }
       missions.append(mission)
     }
-    try MissionStore.insert(missions, at: unit.now, on: db)
+    try MissionStore.insert(missions, cause: "request \(id)", at: unit.now, on: db)
     let line = HistoryRow(
       request: id.rawValue,
       machine: "request",
       subject: id.rawValue,
       kind: "submit",
-      event: try Coding.text(options),
+      event: try Coding.text(Submission(options: options, request: request)),
       from: "",
       to: request.phase.rawValue,
       cause: "operator"
@@ -99,6 +99,12 @@ enum RequestWriter {
     try History.append([line] + history, at: unit.now, on: db)
     unit.wakes = true
   }
+}
+
+/// What a request begins with: what was asked for, and what was made of it.
+struct Submission: Codable {
+  let options: FailoverOptions
+  let request: FailoverRequest
 }
 
 extension FailoverOptions {

@@ -83,7 +83,10 @@ public struct SecretPath: Hashable, Sendable, CustomStringConvertible {
   ///
   /// A new value does not replace the old one, which a failover under way, or one after an interrupted change, still reads.
   ///
-  /// - Parameter digest: The store's own digest of the value, see ``SecretStore/digest(of:)``.
+  /// - Parameters:
+  ///   - key: The secret's key, which becomes a variable of the environment.
+  ///   - deployment: Whose secret it is.
+  ///   - digest: The store's own digest of the value, see ``SecretStore/digest(of:)``.
   public static func secret(
     _ key: String,
     of deployment: DeploymentName,
