@@ -12,22 +12,55 @@ import UnixSignals
 
 @main
 enum PilotDaemon {
-  static let settings: [DaemonSetting] = [
-    DaemonSetting("cluster", value: "name", "The cluster that this Pilot flies for."),
-    DaemonSetting("flightdeck", value: "url", "The cluster's Flightdeck database; without a password, or use a file."),
-    DaemonSetting("flightdeckFile", value: "file", "A file that holds that URL."),
-    DaemonSetting("directory", value: "folder", "The folder of the process driver: deployments run below it."),
-    DaemonSetting("secrets", value: "folder", "The folder of the secret store."),
-    DaemonSetting(
-      "secretStoreName",
-      value: "name",
-      "The store's name; both clusters of a failover must use the same one.",
-      default: "files"
-    ),
-    DaemonSetting("pilotId", value: "name", "This Pilot's name, unique in its cluster.", default: "host and process"),
-    DaemonSetting("flights", value: "count", "How many flights are flown at once.", default: "5"),
-    DaemonSetting("lease", value: "time", "How long a lease lasts without being renewed.", default: "60s"),
-    DaemonSetting("failoverEnabled", value: "flag", "Whether the cluster takes part in failovers.", default: "true"),
+  static let settings: [DaemonSetting] =
+    [
+      DaemonSetting("cluster", value: "name", "The cluster that this Pilot flies for."),
+      DaemonSetting(
+        "flightdeck",
+        value: "url",
+        "The cluster's Flightdeck database; without a password, or use a file."
+      ),
+      DaemonSetting("flightdeckFile", value: "file", "A file that holds that URL."),
+      DaemonSetting("directory", value: "folder", "The folder of the process driver: deployments run below it."),
+      DaemonSetting("secrets", value: "folder", "The folder of the secret store."),
+      DaemonSetting(
+        "secretStoreName",
+        value: "name",
+        "The store's name; both clusters of a failover must use the same one.",
+        default: "files"
+      ),
+      DaemonSetting("pilotId", value: "name", "This Pilot's name, unique in its cluster.", default: "host and process"),
+      DaemonSetting("failoverEnabled", value: "flag", "Whether the cluster takes part in failovers.", default: "true"),
+      DaemonSetting(
+        "maxReplicationLag",
+        value: "bytes",
+        "A fence is refused if a standby of the database's server is more WAL behind.",
+        default: "no limit"
+      ),
+      DaemonSetting(
+        "maxRetainedWal",
+        value: "bytes",
+        "A fence is refused if replication slots of that server keep more WAL back.",
+        default: "no limit"
+      ),
+    ] + deckSettings.map { $0.row(FlightdeckSettings()) } + pilotSettings.map { $0.row(PilotSettings()) }
+
+  /// The settings that are the queue's.
+  static let deckSettings: [BoundSetting<FlightdeckSettings>] = [
+    BoundSetting("lease", \.lease, "How long a lease lasts without being renewed.")
+  ]
+
+  /// The settings that are the Pilot's.
+  static let pilotSettings: [BoundSetting<PilotSettings>] = [
+    BoundSetting("flights", \.flights, in: 1...100, "How many flights are flown at once."),
+    BoundSetting("poll", \.poll, "How often it looks for flights without being woken."),
+    BoundSetting("claimBatch", \.claimBatch, in: 1...100, "How many flights it claims at a time."),
+    BoundSetting("heartbeat", \.heartbeat, "How often it sends a heartbeat; at least three in a lease."),
+    BoundSetting("attemptsPerLease", \.attemptsPerLease, in: 1...100, "How many tries a step gets under one lease."),
+    BoundSetting("shutdownGrace", \.shutdownGrace, "How long running steps may take when it is told to end."),
+    BoundSetting("drainPoll", \.drainPollMost, "The longest wait between two looks at the running tasks."),
+    BoundSetting("verifyPoll", \.verifyPoll, "The wait between two runs of the checks."),
+    BoundSetting("sweepInterval", \.sweepInterval, "How often the leases of dead Pilots are taken away."),
   ]
 
   static func main() async {
@@ -58,12 +91,17 @@ enum PilotDaemon {
     let driver: ProcessDriver
     do {
       driver = try ProcessDriver(cluster: cluster, directory: directory, secrets: secrets, logger: logger)
+      try await driver.claimFolder()
     } catch { throw DaemonExit.usage(error.message) }
 
     var deckSettings = FlightdeckSettings()
-    deckSettings.lease = try configuration.duration("lease", default: deckSettings.lease)
+    for setting in Self.deckSettings { try setting.take(from: configuration, into: &deckSettings) }
     var pilotSettings = PilotSettings()
-    pilotSettings.flights = try configuration.number("flights", in: 1...100, default: pilotSettings.flights)
+    for setting in Self.pilotSettings { try setting.take(from: configuration, into: &pilotSettings) }
+    let limits = FenceLimits(
+      replicationLag: try bytes("maxReplicationLag", configuration),
+      retainedWAL: try bytes("maxRetainedWal", configuration)
+    )
 
     let pool = PostgresPool(try deckConfiguration(configuration), logger: logger)
     let flightdeck = Flightdeck(pool: pool, cluster: cluster, settings: deckSettings, logger: logger)
@@ -73,7 +111,7 @@ enum PilotDaemon {
       pilot: pilot,
       flightdeck: flightdeck,
       driver: driver,
-      fencer: PostgresFencer(secrets: secrets, logger: logger),
+      fencer: PostgresFencer(secrets: secrets, limits: limits, logger: logger),
       facts: {
         await .observed(
           failoverEnabled: failoverEnabled,
@@ -108,6 +146,12 @@ enum PilotDaemon {
     logger.info("starting", metadata: ["pilot": "\(pilot)", "directory": "\(directory)"])
     try await group.run()
     logger.info("stopped", metadata: ["pilot": "\(pilot)"])
+  }
+
+  /// A number of bytes, or nil if there is no limit.
+  private static func bytes(_ key: String, _ configuration: DaemonConfiguration) throws(DaemonExit) -> Int64? {
+    guard configuration.text(key) != nil else { return nil }
+    return Int64(try configuration.number(key, in: 0...Int.max, default: 0))
   }
 
   private static func logger(_ configuration: DaemonConfiguration, _ cluster: ClusterName) throws -> Logger {

@@ -202,4 +202,27 @@ struct LiveTroubleTests {
       #expect(daemon.status == 3, "\(daemon.errors)")
     }
   }
+
+  @Test func `has daemons that refuse another cluster's folder, and another password`() async throws {
+    try await LiveFleet.with { fleet in
+      try await fleet.settle()
+      let pilot = try await Program.run(
+        "pilotd",
+        ["--cluster", "west", "--flightdeck-file", "west.url", "--directory", "east", "--secrets", "secrets"],
+        environment: fleet.environment,
+        folder: fleet.folder
+      )
+      #expect(pilot.status == 2)
+      #expect(pilot.errors.contains("is cluster east's, not west's"))
+      try fleet.write(fleet.server.url(database: "store", user: "postgres", password: "wr0ng-pass"), to: "wrong.url")
+      let navigator = try await Program.run(
+        "navigatord",
+        ["--store-file", "wrong.url", "--start-timeout", "1s"],
+        folder: fleet.folder
+      )
+      #expect(navigator.status == 5)
+      #expect(navigator.errors.contains("could not be reached"))
+      #expect(!navigator.errors.contains("wr0ng-pass"))
+    }
+  }
 }

@@ -121,7 +121,7 @@ import Testing
     let room = try await ControlRoom.make()
     let gate = Switch()
     let west = ScriptedPilot(try room.deck(ControlRoom.west)) { order, step in
-      step == .fenceDatabase && !gate.isOn ? .runs() : .done
+      step == .fenceDatabase && !gate.isOn ? .isDeaf : .done
     }
     try await room.running(pilots: [ScriptedPilot(try room.deck(ControlRoom.east)), west]) {
       try await room.settle(1)

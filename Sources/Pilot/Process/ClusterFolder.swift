@@ -4,6 +4,7 @@ internal import FailoverCore
 
 /// The folder of a cluster.
 ///
+///     control/.cluster           the cluster that it belongs to
 ///     control/NAME/lock          held while something of the deployment is changed
 ///     control/NAME/record.json   what is wanted, by which generation; stays as a tombstone
 ///     control/NAME/PROCESS.lock  held by the process itself, and its children, as long as one of them lives
@@ -18,6 +19,8 @@ struct ClusterFolder: Sendable {
   let directory: String
 
   var control: String { directory + "/control" }
+  /// It begins with a dot, which no deployment's name does.
+  var owner: String { control + "/.cluster" }
 
   func control(_ name: DeploymentName) -> String { control + "/" + name.rawValue }
   func lock(_ name: DeploymentName) -> String { control(name) + "/lock" }

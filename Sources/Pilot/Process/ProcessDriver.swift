@@ -96,6 +96,23 @@ public final class ProcessDriver: PlaneDriver {
     self.logger = logger
   }
 
+  /// Makes the folder this cluster's, and refuses one that is another's.
+  ///
+  /// To be called once, before anything is driven: two clusters in one folder would take each other's workloads for their own.
+  public func claimFolder() async throws(StepError) {
+    let (path, mine) = (folder.owner, cluster.rawValue)
+    let owner = try await blocking { [folder] () throws(SystemError) in
+      try Files.makeFolder(folder.control)
+      try Files.writeOnce(mine.utf8, to: path)
+      return try Files.read(path).map { String(decoding: $0, as: UTF8.self) }
+    }
+    guard owner == mine else {
+      throw .permanent(
+        "the folder \(folder.directory) is cluster \(owner ?? "?")'s, not \(cluster)'s; name another one"
+      )
+    }
+  }
+
   // MARK: Entering
 
   /// A deployment that nobody else changes as long as this value lives.

@@ -13,6 +13,8 @@ final class ScriptedPilot: Sendable {
     case done
     /// The step is not done yet; the script is asked again.
     case runs(tasks: [String] = [])
+    /// The step is not done yet, and cannot be called off.
+    case isDeaf
     case fails(FlightFailure)
     /// The Pilot dies here: it neither reports nor gives anything back.
     case dies
@@ -151,6 +153,7 @@ final class ScriptedPilot: Sendable {
       switch script(order, step) {
       case .done: return true
       case .dies: throw Died()
+      case .isDeaf: try await Task.sleep(for: .milliseconds(20))
       case .fails(let failure):
         _ = try await insist {
           try await self.flightdeck.fail(order.id, epoch: epoch, failure: failure, tries: 1, jitter: 0)
