@@ -100,19 +100,21 @@ struct LiveTroubleTests {
       $0.westLauncher =
         Self.namespace + [
           "/bin/sh", "-c",
-          "mkdir -p west && mount -t tmpfs -o size=256k none west && head -c 300000 /dev/zero > west/filler 2>/dev/null; exec \"$@\"",
+          "mkdir -p west && mount -t tmpfs -o size=256k none west; exec \"$@\"",
           "full-disk",
         ]
     }) { fleet in
       try await fleet.settle()
+      // The folder as that Pilot sees it.
+      let west = "/proc/\(try fleet.processID(of: "west"))/root\(fleet.folder.path)/west"
+      let fill = try await Program.run("/bin/sh", ["-c", "head -c 400000 /dev/zero > \(west)/filler"])
+      #expect(fill.errors.contains("No space left on device"))
       let id = try await fleet.start()
       // Room may be made any time, so it is tried again; what it waits for is told all the while.
       try await eventually("the full disk is told") {
         let flights = try await fleet.missions(id).first?["flights"] as? [[String: Any]]
         return flights?.contains { ($0["lastError"] as? String)?.contains("No space left on device") == true } == true
       }
-      // The folder as that Pilot sees it.
-      let west = "/proc/\(try fleet.processID(of: "west"))/root\(fleet.folder.path)/west"
       try FileManager.default.removeItem(atPath: west + "/filler")
       let end = try await fleet.ctl(["watch", id])
       #expect(end.status == 0, "\(end.errors)")
