@@ -64,10 +64,7 @@ struct DatabaseResolver {
       )
       return nil
     }
-    guard PathReader.isPostgres(server.value) else {
-      draft.noteUnknown(server.value, in: serverNames, "database server", at: server.place)
-      return server.value
-    }
+    guard PathReader.isPostgres(server.value) else { return server.value }
     guard let parts = URLComponents(string: server.value), let host = parts.host, !host.isEmpty else {
       diagnostics.add(
         "the URL names no host",

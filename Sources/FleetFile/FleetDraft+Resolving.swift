@@ -15,9 +15,12 @@ extension FleetDraft {
     noteDuplicates(deployments.map { ($0.name.value.rawValue, $0.name.place) }, "deployment")
 
     noteSharedPlaces()
-    let regionNames = regions.map(\.value.name.rawValue)
-    for region in clusters.map(\.region) + workspaces.map(\.region) {
-      noteUnknown(region.value.rawValue, in: regionNames, "region", at: region.place)
+    for kind in Reference.Kind.allCases {
+      let names = declaredNames(of: kind)
+      let known = Set(names)
+      for reference in references where reference.kind == kind && !known.contains(reference.name.value) {
+        noteUnknown(reference.name.value, in: names, kind.rawValue, at: reference.name.place)
+      }
     }
     followDeployments()
     DependencyCheck(deployments, declared: declared.deployments, diagnostics).run()
@@ -72,25 +75,11 @@ extension FleetDraft {
   }
 
   private func followDeployments() {
-    let clusterNames = declared.clusters
-    let workspaceNames = declared.workspaces
-    let known = (clusters: Set(clusterNames), workspaces: Set(workspaceNames))
     var regionOfCluster: [ClusterName: RegionName] = [:]
     for cluster in clusters { regionOfCluster[cluster.entry.cluster.name] = cluster.region.value }
     var regionOfWorkspace: [WorkspaceName: RegionName] = [:]
     for workspace in workspaces { regionOfWorkspace[workspace.name.value] = workspace.region.value }
     for deployment in deployments {
-      if !known.workspaces.contains(deployment.workspace.value.rawValue) {
-        noteUnknown(
-          deployment.workspace.value.rawValue,
-          in: workspaceNames,
-          "workspace",
-          at: deployment.workspace.place
-        )
-      }
-      if !known.clusters.contains(deployment.cluster.value.rawValue) {
-        noteUnknown(deployment.cluster.value.rawValue, in: clusterNames, "cluster", at: deployment.cluster.place)
-      }
       if let allowed = regionOfWorkspace[deployment.workspace.value],
         let region = regionOfCluster[deployment.cluster.value], region != allowed
       {

@@ -15,8 +15,24 @@ struct FleetDraft {
   /// Every name that was declared, also by entries that are wrong elsewhere: a mistake is told once.
   var declared = DeclaredNames()
 
+  /// Every name that is referred to, also by entries that are wrong elsewhere.
+  private(set) var references: [Reference] = []
+
+  /// A name that must be declared somewhere in the file.
+  struct Reference {
+    let kind: Kind
+    let name: Placed<String>
+
+    /// What it is the name of.
+    enum Kind: String, CaseIterable {
+      case region, cluster, workspace
+      case server = "database server"
+    }
+  }
+
   /// The names of each kind, in the order of the file.
   struct DeclaredNames {
+    var regions: [String] = []
     var clusters: [String] = []
     var workspaces: [String] = []
     var servers: [String] = []
@@ -44,12 +60,15 @@ struct FleetDraft {
       if section != "deployments" { map.missing(section, example: "[…]") }
     }
     for item in map.list("regions", atMost: FleetFileLimits.clusters) {
+      if let name = item.node.mapping?["name"]?.scalar?.string { declared.regions.append(name) }
       if let region = region(item.node, item.path) { regions.append(region) }
     }
     for item in map.list("clusters", atMost: FleetFileLimits.clusters) {
+      refer(to: .region, by: "region", item.node, item.path)
       if let cluster = cluster(item.node, item.path, paths) { clusters.append(cluster) }
     }
     for item in map.list("workspaces", atMost: FleetFileLimits.workspaces) {
+      refer(to: .region, by: "region", item.node, item.path)
       if let workspace = workspace(item.node, item.path) { workspaces.append(workspace) }
     }
     for item in map.list("databaseServers", atMost: FleetFileLimits.clusters) {
@@ -57,7 +76,31 @@ struct FleetDraft {
     }
     for item in map.list("deployments", atMost: FleetFileLimits.deployments) {
       if let name = item.node.mapping?["name"]?.scalar?.string { declared.deployments.append(name) }
+      refer(to: .workspace, by: "workspace", item.node, item.path)
+      refer(to: .cluster, by: "cluster", item.node, item.path)
+      if let database = item.node.mapping?["database"] {
+        refer(to: .server, by: "server", database, item.path + ".database")
+      }
       if let deployment = DraftDeployment(item.node, item.path, paths, diagnostics) { deployments.append(deployment) }
+    }
+  }
+
+  /// Keeps a name that is referred to; one that could be no name is noted where it is read.
+  private mutating func refer(to kind: Reference.Kind, by key: String, _ node: Node, _ path: String) {
+    guard let value = node.mapping?[key], let text = value.scalar?.string, !PathReader.isPostgres(text) else { return }
+    do { _ = try Name<Reference>(text) } catch { return }
+    references.append(
+      Reference(kind: kind, name: Placed(value: text, place: Place(mark: value.mark, path: "\(path).\(key)")))
+    )
+  }
+
+  /// The declared names of a kind.
+  func declaredNames(of kind: Reference.Kind) -> [String] {
+    switch kind {
+    case .region: declared.regions
+    case .cluster: declared.clusters
+    case .workspace: declared.workspaces
+    case .server: declared.servers
     }
   }
 

@@ -200,6 +200,23 @@ struct FleetFileErrorTests {
     ),
   ]
 
+  @Test func `tells wrong references of entries that have other mistakes too, all at once`() {
+    let text = Samples.whole
+      .replacingOccurrences(
+        of: "    workspace: shop\n    cluster: east\n    image: orders:1\n",
+        with: "    workspace: shopp\n    cluster: esat\n"
+      )
+      .replacingOccurrences(of: "    region: eu\n    capacity: 10", with: "    region: ue\n    capacity: many")
+      .replacingOccurrences(of: "database: {server: main}", with: "database: {server: mian}")
+    let problems = Samples.problems(text)
+    for wanted in [
+      "there is no workspace 'shopp'", "there is no cluster 'esat'", "there is no region 'ue'",
+      "there is no database server 'mian'", "'image' is missing",
+    ] {
+      #expect(problems.contains { $0.contains(wanted) }, "\(wanted): \(problems)")
+    }
+  }
+
   @Test(arguments: mistakes)
   func `is answered with the place, the mistake and the way out`(mistake: Mistake) {
     let problems = Samples.problems(replacing: mistake.old, with: mistake.new)
