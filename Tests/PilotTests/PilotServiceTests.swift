@@ -216,8 +216,9 @@ final class RecordingDriver: PlaneDriver {
     let order = try order()
     _ = try await plane.flightdeck.enqueue([order])
     // Its own sessions, by which it can be held still while the server serves others.
-    var configuration = plane.pool.configuration
-    configuration.applicationName = "frozen-\(plane.database)"
+    let role = "frozen_\(plane.database)"
+    try await Self.administrate("create role \(identifier: role) superuser login password 'cold'")
+    let configuration = plane.pool.configuration.with(user: role, password: "cold")
     let pool = PostgresPool(configuration, logger: quiet)
     let driver = RecordingDriver("frozen", journal: journal, heldUp: .checkImage)
     let frozen = try plane.pilot("frozen", driver: driver, pool: pool)
@@ -225,14 +226,16 @@ final class RecordingDriver: PlaneDriver {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { await frozen.run() }
       try await eventually { journal.value.contains("frozen:checkImage") }
-      let backends = try await Self.backends(named: "frozen-\(plane.database)")
-      for pid in backends { kill(pid, SIGSTOP) }
+      // And it finds no way around.
+      try await Self.administrate("alter role \(identifier: role) nologin")
+      let backends = try await Self.freeze(sessionsOf: role)
       defer { for pid in backends { kill(pid, SIGCONT) } }
       group.addTask { await other.run() }
       try await plane.wait(for: .succeeded, of: order.id)
       // The frozen one may go on now; it must not do anything more for this flight.
       driver.heldUp.value = nil
       for pid in backends { kill(pid, SIGCONT) }
+      try await Self.administrate("alter role \(identifier: role) login")
       try await eventually { try await plane.flightdeck.planeReport().pilotsAlive == 2 }
       group.cancelAll()
     }
@@ -241,14 +244,35 @@ final class RecordingDriver: PlaneDriver {
     await pool.shutdown()
   }
 
-  /// The server's processes for sessions of a name.
-  private static func backends(named name: String) async throws -> [Int32] {
+  private static func administrate(_ statement: SQL) async throws {
     let connection = try await PostgresConnection.connect(PostgresConfiguration(SharedServer.get().url))
-    let rows = try await connection.perform {
-      try $0.query("select pid from pg_stat_activity where application_name = $1", [name])
+    try await connection.script(statement)
+    await connection.close()
+  }
+
+  /// Stops the server's processes for sessions of a role, each while it is idle: one that holds a lock would hold up others too.
+  private static func freeze(sessionsOf role: String) async throws -> [Int32] {
+    let connection = try await PostgresConnection.connect(PostgresConfiguration(SharedServer.get().url))
+    func backends() async throws -> [(pid: Int32, isIdle: Bool)] {
+      let rows = try await connection.perform {
+        try $0.query("select pid, state = 'idle' from pg_stat_activity where usename = $1", [role])
+      }
+      return try rows.map { (try $0.decode(0, as: Int32.self), try $0.decode(1, as: Bool?.self) ?? true) }
+    }
+    var frozen: [Int32] = []
+    try await eventually {
+      let pids = try await backends().filter(\.isIdle).map(\.pid)
+      for pid in pids { kill(pid, SIGSTOP) }
+      let now = try await backends()
+      if !now.isEmpty, now.allSatisfy({ $0.isIdle && pids.contains($0.pid) }) {
+        frozen = pids
+        return true
+      }
+      for pid in pids { kill(pid, SIGCONT) }
+      return false
     }
     await connection.close()
-    return try rows.map { try $0.decode(0, as: Int32.self) }
+    return frozen
   }
 
   @Test func aGracefulShutdownFinishesTheStepAndHandsTheFlightBack() async throws {
