@@ -186,6 +186,28 @@ struct LiveTroubleTests {
     }
   }
 
+  @Test func `changes nothing by an apply with a wrong server or a wrong secret store`() async throws {
+    try await LiveFleet.with { fleet in
+      try await fleet.settle()
+      let server = fleet.folder.appendingPathComponent("secrets/servers/main")
+      let right = try String(contentsOf: server, encoding: .utf8)
+      for (url, status) in [("garbage", 2), ("postgresql:///postgres", 2), ("postgresql://nobody@127.0.0.1:1/x", 5)] {
+        try fleet.write(url, to: "main.url")
+        let run = try await fleet.ctl(["apply", "-f", "fleet.yaml"])
+        #expect(run.status == status, "\(url): \(run.errors)")
+        #expect(run.errors.contains("nothing was applied"))
+        #expect(try String(contentsOf: server, encoding: .utf8) == right)
+      }
+      try fleet.write(right, to: "main.url")
+      let verifier = "select string_agg(rolpassword, ' ' order by rolname) from pg_authid where rolname like 'orders%'"
+      let passwords = try await fleet.sql(verifier)
+      let other = try await fleet.ctl(["apply", "-f", "fleet.yaml", "--secrets", "mistyped"])
+      #expect(other.status == 3)
+      #expect(other.errors.contains("the secret store has no credential of it"), "\(other.errors)")
+      #expect(try await fleet.sql(verifier) == passwords)
+    }
+  }
+
   @Test func `refuses a schema that is newer than the program`() async throws {
     try await LiveFleet.with { fleet in
       try await fleet.settle()

@@ -84,6 +84,32 @@ struct UsageTests {
     #expect((document["defaults"] as? [Any])?.count == Defaults.table.count)
   }
 
+  @Test(arguments: [
+    ["navigatord", "--store", "postgresql://h/d", "--degraded-after", "5m"],
+    ["navigatord", "--store", "postgresql://h/d", "--event-batch", "0"],
+    ["navigatord", "--store", "postgresql://h/d", "--debt-interval", "0"],
+    ["navigatord", "--store", "postgresql://h/d", "--region", "No Name"],
+    ["pilotd", "--flights", "101"], ["pilotd", "--max-replication-lag", "-1"], ["pilotd", "--poll", "soon"],
+  ])
+  func `has daemons that refuse a setting of a wrong value with 2, and name it`(arguments: [String]) async throws {
+    let place = try Program.temporary("deck.url", "postgresql://h/d")
+    let folder = place.deletingLastPathComponent()
+    defer {
+      do { try FileManager.default.removeItem(at: folder) } catch { Issue.record(error) }
+    }
+    let pilot = ["--cluster", "east", "--flightdeck-file", "deck.url", "--directory", "east", "--secrets", "secrets"]
+    let run = try await Program.run(
+      arguments[0],
+      arguments.dropFirst() + (arguments[0] == "pilotd" ? pilot : []),
+      folder: folder,
+      limit: .seconds(10)
+    )
+    #expect(run.status == 2, "\(run.errors)")
+    let setting = arguments[arguments.count - 2]
+    let words = [setting, setting.dropFirst(2).split(separator: "-").joined(separator: "")].map { $0.lowercased() }
+    #expect(words.contains { run.errors.lowercased().contains($0) }, "\(run.errors)")
+  }
+
   @Test(arguments: ["navigatord", "pilotd"])
   func `has daemons that explain their settings and refuse unknown ones`(daemon: String) async throws {
     let help = try await Program.run(daemon, ["--help"])

@@ -107,6 +107,12 @@ struct FleetFileReadingTests {
 
 @Suite("A duration")
 struct DurationTextTests {
+  @Test(arguments: [0, 1, 250, 1_000, 60_000, 90_000, 90_250, 3_600_000, 86_400_000, 90_061_001])
+  func whatIsWrittenIsReadAgain(milliseconds: Int64) {
+    let duration = Duration.milliseconds(milliseconds)
+    #expect(DurationText.parse(DurationText.text(of: duration)) == duration)
+  }
+
   @Test(arguments: [
     ("30s", Duration.seconds(30)), ("5m", .seconds(300)), ("1h30m", .seconds(5400)), ("250ms", .milliseconds(250)),
     ("0", .zero), ("2d", .seconds(172_800)), ("0s", .zero),

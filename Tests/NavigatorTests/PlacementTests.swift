@@ -29,6 +29,13 @@ import Testing
       #expect(deployments.map(\.cluster) == ["west", "west"])
       #expect(deployments.map(\.placement) == ["PLACED", "PLACED"])
       #expect(try await room.mission("d-1", of: id).order.deployment.image == "image:2")
+      // East's Flightdeck still holds the flights that were to bring it there: nobody flies them when east comes back.
+      try await eventually("the placements are called off") {
+        try await room.value(
+          "select string_agg(phase, ' ') from navigator.flights where id like 'placement.%.2.destination.1'"
+        ) == "CANCELLED CANCELLED"
+      }
+      #expect(try await room.navigator.deployments().map(\.placement) == ["PLACED", "PLACED"])
     }
   }
 

@@ -108,15 +108,13 @@ struct FlightOrderWriter {
 
   private mutating func write(_ process: ProcessSpec) -> Bool {
     var isPlain = true
-    func strings(_ words: [String], _ writer: inout FlightOrderWriter) {
+    func strings(_ key: String, _ words: [String]?, _ writer: inout FlightOrderWriter) {
+      guard let words else { return }
+      writer.add(key)
       writer.list(words) { isPlain = $0.string($1) && isPlain }
     }
-    add("{\"command\":")
-    strings(process.command, &self)
-    if let drain = process.drain {
-      add(",\"drain\":")
-      strings(drain, &self)
-    }
+    strings("{\"command\":", process.command, &self)
+    strings(",\"drain\":", process.drain, &self)
     add(",\"environment\":")
     list(process.environment) { writer, variable in
       writer.add("{\"name\":")
@@ -125,17 +123,11 @@ struct FlightOrderWriter {
       isPlain = writer.string(variable.value) && isPlain
       writer.add("}")
     }
-    if let health = process.health {
-      add(",\"health\":")
-      strings(health, &self)
-    }
+    strings(",\"health\":", process.health, &self)
     add(",\"name\":")
     isPlain = string(process.name) && isPlain
-    for (key, words) in [("resume", process.resume), ("runningTasks", process.runningTasks)] {
-      guard let words else { continue }
-      add(",\"\(key)\":")
-      strings(words, &self)
-    }
+    strings(",\"resume\":", process.resume, &self)
+    strings(",\"runningTasks\":", process.runningTasks, &self)
     add("}")
     return isPlain
   }

@@ -48,11 +48,7 @@ enum PlacementStore {
         order.deployment.name.rawValue, Int64(order.id.mission.attempt), now.postgres, order.generation.rawValue,
       ]
     )
-    let mission = order.id.mission
-    if mission.attempt > 1 {
-      let before = MissionID(request: mission.request, deployment: mission.deployment, attempt: mission.attempt - 1)
-      try callOff(FlightID(mission: before, side: .destination), at: now, on: db)
-    }
+    try callOff(attempt: order.id.mission.attempt - 1, of: order.deployment.name, at: now, on: db)
     try ActionWriter.launch([order], at: now, on: db)
     let line = try HistoryRow.deployment(
       order.deployment.name,
@@ -64,8 +60,19 @@ enum PlacementStore {
     try History.append([line], at: now, on: db)
   }
 
-  /// Calls a placement flight off, unless it is known to have ended.
-  private static func callOff(_ flight: FlightID, at now: Timestamp, on db: isolated PostgresConnection) throws {
+  /// Calls a try to place a deployment off, unless it is known to have ended, or there was none.
+  ///
+  /// Whoever takes its place does: a newer description, a mission, or nobody, when it has taken too long. A cluster that comes
+  /// back must not find the flight and start what runs elsewhere by now.
+  static func callOff(
+    attempt: Int,
+    of deployment: DeploymentName,
+    at now: Timestamp,
+    on db: isolated PostgresConnection
+  ) throws {
+    guard attempt >= 1 else { return }
+    let mission = MissionID(request: FlightID.placementRequest, deployment: deployment, attempt: attempt)
+    let flight = FlightID(mission: mission, side: .destination)
     let rows = try db.query(
       """
       select cluster from navigator.flights
@@ -112,8 +119,7 @@ enum PlacementStore {
               + "see that a Pilot flies for the cluster, then apply it again",
           ]
         )
-        let mission = MissionID(request: FlightID.placementRequest, deployment: name, attempt: attempt)
-        try callOff(FlightID(mission: mission, side: .destination), at: unit.now, on: db)
+        try callOff(attempt: attempt, of: name, at: unit.now, on: db)
         let line = try HistoryRow.deployment(
           name,
           kind: "placement",

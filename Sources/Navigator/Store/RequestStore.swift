@@ -217,7 +217,7 @@ enum RequestStore {
     guard !missions.isEmpty else { return [] }
     let rows = try db.query(
       """
-      select name, cluster, generation, owner_generation, cordoned from navigator.deployments
+      select name, cluster, generation, owner_generation, cordoned, placement_attempt from navigator.deployments
       where name = any($1::text[]) order by name for no key update
       """,
       [missions.map(\.deployment.rawValue)]
@@ -246,6 +246,8 @@ enum RequestStore {
         return [input(.skip(SkipReason(code: .changedSincePlan, reason: words)))]
       }
       takeovers.append(DebtStore.Takeover(mission: mission, cluster: order.destination))
+      let placement = Int(try row.decode("placement_attempt", as: Int32.self))
+      try PlacementStore.callOff(attempt: placement, of: mission.deployment, at: unit.now, on: db)
       let admit = input(.admit(Generation(try row.decode("generation", as: Int64.self)).next))
       // There is nothing to drain any more: what is left is what a forced move does.
       return isHalfMoved ? [input(.escalate(reason: "its database is on \(cluster) already")), admit] : [admit]
