@@ -54,19 +54,30 @@ public struct DaemonConfiguration: Sendable {
 
   /// The text of a setting, or nil if it is not set.
   public func text(_ key: String) -> String? {
-    precondition(settings.contains { $0.key == key }, "the setting '\(key)' is not in the table")
     // A file may hold numbers and booleans where flags hold texts.
-    guard let text = reader.string(forKey: ConfigKey(stringLiteral: key)), !text.isEmpty else { return nil }
+    guard let text = reader.string(forKey: ConfigKey(stringLiteral: setting(key).key)), !text.isEmpty else {
+      return nil
+    }
     return text
+  }
+
+  private func setting(_ key: String) -> DaemonSetting {
+    guard let setting = settings.first(where: { $0.key == key }) else {
+      preconditionFailure("the setting '\(key)' is not in the table")
+    }
+    return setting
+  }
+
+  private func wrong(_ key: String, _ what: String) -> DaemonExit {
+    let setting = setting(key)
+    return .usage("\(setting.flag) (or \(setting.variable)): \(what)")
   }
 
   /// The text of a setting that must be set.
   public func requiredText(_ key: String) throws(DaemonExit) -> String {
     guard let text = text(key) else {
-      let setting = settings.first { $0.key == key }
-      throw .usage(
-        "\(setting?.flag ?? key) is missing (or \(setting?.variable ?? key)): \(setting?.meaning ?? "it must be set")"
-      )
+      let setting = setting(key)
+      throw .usage("\(setting.flag) is missing (or \(setting.variable)): \(setting.meaning)")
     }
     return text
   }
@@ -75,7 +86,7 @@ public struct DaemonConfiguration: Sendable {
   public func duration(_ key: String, default standard: Duration) throws(DaemonExit) -> Duration {
     guard let text = text(key) else { return standard }
     guard let duration = DurationText.parse(text) else {
-      throw .usage("--\(key): '\(text.prefix(80))' is no duration; \(DurationText.hint)")
+      throw wrong(key, "'\(text.prefix(80))' is no duration; \(DurationText.hint)")
     }
     return duration
   }
@@ -84,7 +95,7 @@ public struct DaemonConfiguration: Sendable {
   public func number(_ key: String, in range: ClosedRange<Int>, default standard: Int) throws(DaemonExit) -> Int {
     guard let text = text(key) else { return standard }
     guard let number = Int(text), range.contains(number) else {
-      throw .usage("--\(key): '\(text.prefix(80))' is not a number from \(range.lowerBound) to \(range.upperBound)")
+      throw wrong(key, "'\(text.prefix(80))' is not a number from \(range.lowerBound) to \(range.upperBound)")
     }
     return number
   }
@@ -95,7 +106,7 @@ public struct DaemonConfiguration: Sendable {
     case nil: return standard
     case "true", "yes", "on", "1": return true
     case "false", "no", "off", "0": return false
-    case let text?: throw .usage("--\(key): '\(text.prefix(80))' is neither true nor false")
+    case let text?: throw wrong(key, "'\(text.prefix(80))' is neither true nor false")
     }
   }
 
@@ -111,7 +122,7 @@ public struct DaemonConfiguration: Sendable {
     do {
       return try String(contentsOfFile: file, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)
     } catch {
-      throw .usage("cannot read the file \(file) of --\(key)-file: \(error.localizedDescription)")
+      throw .usage("cannot read the file \(file) of \(setting(key + "File").flag): \(error.localizedDescription)")
     }
   }
 

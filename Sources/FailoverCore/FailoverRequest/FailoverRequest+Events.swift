@@ -43,6 +43,12 @@ extension FailoverRequest {
     }
   }
 
+  /// The operator's verbs that are legal now, in the order in which a menu shows them.
+  public var verbs: [Event.Kind] {
+    // A request looks at no clock.
+    taken(of: [.hold, .resume, .cancel, .retry], at: Timestamp(seconds: 0))
+  }
+
   private mutating func begin() -> Reaction<Action> {
     guard phase == .pending else { return .ignored(phase.isTerminal ? .terminal : .duplicate) }
     phase = .inProgress

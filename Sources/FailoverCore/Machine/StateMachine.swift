@@ -151,6 +151,22 @@ public struct LoggedEvent<Event: MachineEvent>: Hashable, Codable, Sendable {
 }
 
 extension StateMachine {
+  /// The kinds of those events that would be taken now, in their order.
+  ///
+  /// The machine itself is asked, so what is offered and what is legal cannot differ. It is unchanged.
+  func taken(of events: [Event], at now: Timestamp) -> [Event.Kind] {
+    events.compactMap { event in
+      var copy = self
+      do {
+        if case .acted = try copy.apply(event, at: now) { return event.kind }
+      } catch {
+        // An illegal event is what this function leaves out.
+        return nil
+      }
+      return nil
+    }
+  }
+
   /// Applies a log of events, in order, to a machine in its first state.
   ///
   /// - Returns: The machine after the last event.

@@ -32,20 +32,10 @@ extension Mission {
 
   /// The operator's verbs that are legal now, in the order in which a menu shows them.
   public func verbs(at now: Timestamp) -> [Event.Kind] {
-    let verbs: [Event] = [
-      .cancel(reason: ""), .rollBack(reason: ""), .escalate(reason: ""), .retry, .commit, .abandon(reason: ""),
-    ]
-    var legal: [Event.Kind] = []
-    for verb in verbs {
-      var copy = self
-      do {
-        if case .acted = try copy.apply(verb, at: now) { legal.append(verb.kind) }
-      } catch {
-        // An illegal verb is what this function leaves out.
-        continue
-      }
-    }
-    return legal
+    taken(
+      of: [.cancel(reason: ""), .rollBack(reason: ""), .escalate(reason: ""), .retry, .commit, .abandon(reason: "")],
+      at: now
+    )
   }
 
   /// The names of the tasks that run on the source, as it last said.

@@ -31,6 +31,8 @@ public struct RequestStatus: Hashable, Sendable {
   public var holds: [FailoverRequest.HoldReason] { request.holds }
   /// Whether an operator called it off.
   public var isCancelled: Bool { request.isCancelled }
+  /// What an operator may do with it now.
+  public var verbs: [FailoverRequest.Event.Kind] { request.verbs }
 }
 
 /// A mission, as an operator sees it.

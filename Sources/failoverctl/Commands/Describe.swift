@@ -119,20 +119,9 @@ struct Describe: AsyncParsableCommand {
     }
     fields.add("missions", Follower.summary(status))
     fields.add("plan", status.planHash)
-    fields.add("you may", Self.verbs(of: status).joined(separator: ", "))
+    fields.add("you may", Verbs.words(of: status).joined(separator: ", "))
     let lines = fields.lines + [""] + missions.flatMap(Follower.text(of:))
     return Shown(document: Documents.update(status, missions), lines: lines)
-  }
-
-  /// What an operator may type about a request now.
-  private static func verbs(of status: RequestStatus) -> [String] {
-    switch status.phase {
-    case .pending, .inProgress:
-      (status.holds.isEmpty ? ["hold"] : ["resume"]) + (status.isCancelled ? [] : ["cancel"])
-    case .failed: status.counts.succeeded > 0 ? ["retry", "failback"] : ["retry"]
-    case .succeeded: ["failback"]
-    case .cancelled: status.counts.succeeded > 0 ? ["failback"] : ["nothing"]
-    }
   }
 
   private func mission(_ navigator: Navigator) async throws -> Shown {

@@ -21,6 +21,7 @@ enum Documents {
       ("missions", counts(status.counts)),
       ("holds", texts(status.holds.map(\.rawValue))),
       ("cancelled", .flag(status.isCancelled)),
+      ("verbs", texts(status.verbs.map { $0.rawValue.lowercased() })),
       ("planHash", .text(status.planHash)),
       ("submittedAt", moment(status.submittedAt)),
       ("endedAt", moment(status.endedAt)),

@@ -87,6 +87,14 @@ enum Verbs {
   /// A verb as it is typed.
   static func word(_ kind: Mission.Event.Kind) -> String { kind.rawValue.lowercased() }
 
+  /// What an operator may type about a request.
+  static func words(of status: RequestStatus) -> [String] {
+    let verbs = status.verbs.map { $0.rawValue.lowercased() }
+    let hasWhatToReturn = status.phase.isTerminal && status.counts.succeeded > 0
+    let words = verbs + (hasWhatToReturn ? ["failback"] : [])
+    return words.isEmpty ? ["nothing"] : words
+  }
+
   /// Says that a verb changed nothing, and why: it is no error, and still not what somebody may take it for.
   static func note(_ ignored: IgnoredReason?, about subject: String) {
     switch ignored {

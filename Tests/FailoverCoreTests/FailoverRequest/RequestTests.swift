@@ -123,6 +123,21 @@ struct RequestTests {
     #expect(try request.apply(.admit, at: start).actions == [.admit(Example.missionID("a"))])
   }
 
+  @Test func anOperatorIsOfferedWhatTheMachineWouldDo() throws {
+    var request = try begun(Limits(failureBudget: 1), [Entry(deployment: "a"), Entry(deployment: "b")])
+    #expect(request.verbs == [.hold, .cancel])
+    _ = try request.apply(.destinationLost, at: start)
+    #expect(request.verbs == [.hold, .cancel], "no word of an operator ends that hold")
+    _ = try request.apply(.hold, at: start)
+    #expect(request.verbs == [.resume, .cancel])
+    _ = try request.apply(.cancel, at: start)
+    #expect(request.verbs == [.resume])
+    _ = try end(&request, "a", .failed)
+    _ = try end(&request, "b", .cancelled)
+    #expect(request.phase == .cancelled)
+    #expect(request.verbs.isEmpty)
+  }
+
   @Test func theFailureBudgetHoldsTheRequestAndAResumeAcceptsWhatFailed() throws {
     var request = try begun(
       Limits(missionsInFlight: 4, failureBudget: 1),
