@@ -60,4 +60,15 @@ public struct FlightdeckSettings: Hashable, Sendable {
 
   /// The channel on which a topic is notified.
   func channel(_ topic: WakeupTopic) -> String { "\(schema)_\(topic.rawValue)" }
+
+  /// What enqueues and those who keep something for a later flight lock, in this database.
+  var earlyLockKey: Int64 {
+    // FNV-1a: any number that two programs make alike from the schema's name.
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    for byte in "flightdeck early \(schema)".utf8 {
+      hash ^= UInt64(byte)
+      hash = hash &* 0x0000_0100_0000_01b3
+    }
+    return Int64(bitPattern: hash)
+  }
 }

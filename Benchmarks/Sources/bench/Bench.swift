@@ -58,8 +58,6 @@ func say(_ text: String) {
 struct Figures {
   private var lines: [(name: String, value: String)] = []
   private(set) var problems: [String] = []
-  /// One `fdatasync` of the server's disk, in milliseconds, once it was measured.
-  var fsyncMilliseconds = 0.0
 
   mutating func add(_ name: String, _ value: Double, digits: Int = 0) {
     let text = String(format: "%.\(digits)f", value)

@@ -9,20 +9,28 @@ import Synchronization
 
 /// The time per mission with few and with many deployments; it must not grow.
 func measureFleet(_ site: Site, _ figures: inout Figures) async throws {
-  var times: [(size: Int, milliseconds: Double)] = []
-  for size in [100, 1_000] {
-    let seconds = try await moveFleet(of: size, site)
-    times.append((size, seconds * 1_000 / Double(size)))
-    figures.add("fleet\(size)Seconds", seconds, digits: 1)
-    figures.add("fleet\(size)MillisecondsPerMission", times[times.count - 1].milliseconds, digits: 1)
+  var times: [Int: [Double]] = [:]
+  // In turns, since the machine wanders.
+  for (round, size) in [100, 1_000, 100, 1_000, 100].enumerated() {
+    let seconds = try await moveFleet(of: size, "fleet\(round)", site)
+    say("  \(size) deployments: \(seconds) s")
+    times[size, default: []].append(seconds)
   }
-  let ratio = times[1].milliseconds / times[0].milliseconds
+  var perMission: [Double] = []
+  for size in [100, 1_000] {
+    // Of two the slower one.
+    let seconds = times[size, default: []].median
+    perMission.append(seconds * 1_000 / Double(size))
+    figures.add("fleet\(size)Seconds", seconds, digits: 1)
+    figures.add("fleet\(size)MillisecondsPerMission", perMission[perMission.count - 1], digits: 1)
+  }
+  let ratio = perMission[1] / perMission[0]
   figures.add("fleetGrowth", ratio, digits: 2)
   figures.require(ratio <= 1.1, "with 1,000 deployments a mission takes \(ratio) of the time that it takes with 100")
 }
 
 /// Moves every deployment from east to west; answers the seconds from the submission to the request's end.
-private func moveFleet(of size: Int, _ site: Site) async throws -> Double {
+private func moveFleet(of size: Int, _ name: String, _ site: Site) async throws -> Double {
   let clusters: [ClusterName] = ["east", "west"]
   let folder = FileManager.default.temporaryDirectory.appending(path: "bench-fleet-\(UUID().uuidString)")
   try FileManager.default.createDirectory(
@@ -32,9 +40,9 @@ private func moveFleet(of size: Int, _ site: Site) async throws -> Double {
   )
   defer { do { try FileManager.default.removeItem(at: folder) } catch { say("cannot remove \(folder.path())") } }
   var files: [String: URL] = [:]
-  for name in ["store", "east", "west"] {
-    let url = try await site.newDatabase("fleet\(size)_\(name)")
-    let file = folder.appending(path: name)
+  for part in ["store", "east", "west"] {
+    let url = try await site.newDatabase("\(name)_\(part)")
+    let file = folder.appending(path: part)
     guard
       FileManager.default.createFile(
         atPath: file.path(),
@@ -42,7 +50,7 @@ private func moveFleet(of size: Int, _ site: Site) async throws -> Double {
         attributes: [.posixPermissions: 0o600]
       )
     else { throw BenchError("cannot write \(file.path())") }
-    files[name] = file
+    files[part] = file
   }
   let log = folder.appending(path: "log")
   FileManager.default.createFile(atPath: log.path(), contents: nil)
@@ -53,11 +61,11 @@ private func moveFleet(of size: Int, _ site: Site) async throws -> Double {
     try crew.start("bench", ["pilot", cluster.rawValue, files[cluster.rawValue]?.path() ?? ""])
   }
 
-  let pool = PostgresPool(try PostgresConfiguration(site.server.url(database: "fleet\(size)_store")), logger: .quiet)
+  let pool = PostgresPool(try PostgresConfiguration(site.server.url(database: "\(name)_store")), logger: .quiet)
   let navigator = Navigator(pool: pool, logger: .quiet)
   do {
     try await navigator.migrate()
-    _ = try await navigator.apply(try fleet(of: size, clusters, site))
+    _ = try await navigator.apply(try fleet(of: size, name, clusters, site))
     try await eventually(crew, "the fleet is placed") {
       let clusters = try await navigator.clusters()
       let deployments = try await navigator.deployments()
@@ -79,13 +87,13 @@ private func moveFleet(of size: Int, _ site: Site) async throws -> Double {
   }
 }
 
-private func fleet(of size: Int, _ clusters: [ClusterName], _ site: Site) throws -> FleetDescription {
+private func fleet(of size: Int, _ name: String, _ clusters: [ClusterName], _ site: Site) throws -> FleetDescription {
   FleetDescription(
     regions: [Region(name: "here")],
     clusters: clusters.map { cluster in
       ClusterRegistration(
         cluster: Cluster(name: cluster, region: "here"),
-        flightdeck: .url(site.server.url(database: "fleet\(size)_\(cluster)")),
+        flightdeck: .url(site.server.url(database: "\(name)_\(cluster)")),
         driver: .process(directory: "/nowhere")
       )
     },
@@ -111,7 +119,7 @@ private func eventually(_ crew: Crew, _ what: String, _ holds: () async throws -
     guard ContinuousClock.now < deadline, crew.isComplete else {
       throw BenchError("not within 600 s, or a process ended: \(what)\n\(crew.endOfLog)")
     }
-    try await Task.sleep(for: .milliseconds(200))
+    try await Task.sleep(for: .milliseconds(50))
   }
 }
 

@@ -11,8 +11,8 @@ import Logging
 final class Site: Sendable {
   let server: PrivatePostgres
   let isFull: Bool
-  /// How many connections work at the same time, here and in pgbench.
-  let clients = 4
+  /// How many connections work at the same time, here and in pgbench: one a core, since the server needs the cores too.
+  let clients = max(2, ProcessInfo.processInfo.activeProcessorCount)
 
   init(server: PrivatePostgres, isFull: Bool) {
     self.server = server

@@ -36,10 +36,7 @@ extension Flightdeck {
     for order in orders { try batch.add(order) }
     guard !batch.columns.ids.isEmpty else { return batch.outcomes(accepted: [], stored: [:]) }
     let columns = batch.columns
-    let lockKey = earlyLockKey
-    let rows = try await transact(wakes: [.flights]) { pipeline in
-      // Shared among enqueues; who keeps something for a flight that is not there yet takes it alone.
-      pipeline.add("select pg_advisory_xact_lock_shared($1)", [lockKey])
+    let rows = try await transact(.byKeyAmongEnqueues, wakes: [.flights]) { pipeline in
       pipeline.add(
         Self.enqueue,
         [
@@ -49,7 +46,7 @@ extension Flightdeck {
       )
     }
     var accepted: Set<String> = []
-    for row in rows[1] { accepted.insert(try row.get("flight_id")) }
+    for row in rows[0] { accepted.insert(try row.get("flight_id")) }
     if accepted.count == columns.ids.count { return batch.outcomes(accepted: accepted, stored: [:]) }
     let missing = columns.ids.filter { !accepted.contains($0) }
     let stored = try await transact { pipeline in
@@ -98,17 +95,6 @@ extension Flightdeck {
     )
     select flight_id from added
     """
-
-  /// What enqueues and those who keep something for a later flight lock, in this database.
-  var earlyLockKey: Int64 {
-    // FNV-1a: any number that two programs make alike from the schema's name.
-    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-    for byte in "flightdeck early \(settings.schema)".utf8 {
-      hash ^= UInt64(byte)
-      hash = hash &* 0x0000_0100_0000_01b3
-    }
-    return Int64(bitPattern: hash)
-  }
 }
 
 /// Orders as columns, each identifier once.

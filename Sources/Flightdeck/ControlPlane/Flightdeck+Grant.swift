@@ -71,7 +71,6 @@ extension Flightdeck {
   ) async throws(FlightdeckError) -> [Outcome] {
     var answers: [Word: String] = [:]
     var wanted = Array(Set(zip(ids, words).map { Word(flight: $0, word: $1) }))
-    let lockKey = earlyLockKey
     // A flight that arrives between the two transactions takes another round; it cannot leave again meanwhile.
     for _ in 0..<3 where !wanted.isEmpty {
       let (someIDs, someWords) = (wanted.map(\.flight), wanted.map(\.word))
@@ -85,11 +84,10 @@ extension Flightdeck {
       wanted = wanted.filter { answers[$0] == nil }
       guard !wanted.isEmpty else { break }
       let (lateIDs, lateWords) = (wanted.map(\.flight), wanted.map(\.word))
-      let kept = try await transact { pipeline in
-        pipeline.add("select pg_advisory_xact_lock($1)", [lockKey])
+      let kept = try await transact(.byKeyAlone) { pipeline in
         pipeline.add(Self.keep, [lateIDs, lateWords])
       }
-      for row in kept[1] { answers[Word(flight: try row.get("flight_id"), word: try row.get("word"))] = "kept" }
+      for row in kept[0] { answers[Word(flight: try row.get("flight_id"), word: try row.get("word"))] = "kept" }
       wanted = wanted.filter { answers[$0] == nil }
     }
     var outcomes: [Outcome] = []

@@ -10,6 +10,10 @@ enum Access {
   /// A statement that was planned while its table was empty keeps that plan: a claim then sorts the whole table each time.
   /// So the planner is told what is right here at any size, in every transaction, whoever made the connection.
   case byKey
+  /// By key, while nobody keeps a word for a flight that is not there yet: for enqueues, which do not exclude each other.
+  case byKeyAmongEnqueues
+  /// By key, while nobody enqueues: for who keeps a word.
+  case byKeyAlone
   /// As the planner likes: for what reads whole tables.
   case byPlanner
 }
@@ -22,6 +26,8 @@ extension Flightdeck {
       set_config('jit', 'off', true)
     """
   private static let unpinned: SQL = "select set_config('search_path', $1, true)"
+  private static let pinnedAmongEnqueues: SQL = "\(sql: pinned), pg_advisory_xact_lock_shared($2)"
+  private static let pinnedAlone: SQL = "\(sql: pinned), pg_advisory_xact_lock($2)"
 
   /// Runs statements as one transaction in one round trip, and wakes up listeners behind its commit.
   ///
@@ -29,6 +35,7 @@ extension Flightdeck {
   /// database commit at a time.
   ///
   /// - Parameters:
+  ///   - access: How the statements find their rows.
   ///   - wakes: The topics whose listeners are woken if the transaction commits.
   ///   - body: Adds the statements; the tables are in the search path.
   /// - Returns: The rows of each statement that the body added, in order.
@@ -59,8 +66,11 @@ extension Flightdeck {
       var own = 0..<0
       let results = try connection.pipeline(timeout: settings.timeout) { pipeline in
         let path = SQL("\(identifier: settings.schema), pg_temp").text
+        // A lock is taken before the first statement looks at anything.
         switch access {
         case .byKey: pipeline.add(pinned, [path])
+        case .byKeyAmongEnqueues: pipeline.add(pinnedAmongEnqueues, [path, settings.earlyLockKey])
+        case .byKeyAlone: pipeline.add(pinnedAlone, [path, settings.earlyLockKey])
         case .byPlanner: pipeline.add(unpinned, [path])
         }
         body(&pipeline)

@@ -77,8 +77,9 @@ internal import Glibc
     let job = UnownedJob(job)
     unsafe pthread_mutex_lock(mutex)
     jobs.append(job)
-    unsafe pthread_cond_signal(condition)
     unsafe pthread_mutex_unlock(mutex)
+    // Behind the unlock, so that the thread does not wake up to a mutex that is still taken.
+    unsafe pthread_cond_signal(condition)
   }
 
   func asUnownedSerialExecutor() -> UnownedSerialExecutor {
