@@ -64,6 +64,42 @@ import Testing
     #expect(plans.contains("Index Scan using dp_states_pkey on dp_states"))
   }
 
+  @Test func `A reading of the log does not look at what was numbered before, whatever the statistics say`()
+    async throws
+  {
+    let test = try await TestDeck.make()
+    try await test.sql(
+      """
+      insert into dp_flight_events (flight_id, what)
+      select 'fo-1.d' || n || '.1.source.1', 'SUCCEEDED' from generate_series(1, 5000) n
+      """
+    )
+    #expect(try await test.deck.events(after: 0, limit: 10_000).count == 5_000)
+    try await test.sql("analyze")
+    let plan = try await test.pool.withConnection { connection in
+      try connection.script("begin")
+      try connection.execute(Flightdeck.pinned, ["flightdeck, pg_temp"])
+      try connection.script("prepare number (bigint) as \(sql: Flightdeck.number)")
+      let rows = try connection.query(
+        "explain (analyze, costs off, timing off, summary off) execute number (5000)",
+        preparation: .never
+      )
+      try connection.script("rollback")
+      var lines: [String] = []
+      for row in rows { lines.append(try row.decode(0, as: String.self)) }
+      return lines
+    }
+    let numbered = plan.filter { $0.contains("Scan") && $0.contains("dp_event_order") }
+    #expect(
+      !numbered.isEmpty && numbered.allSatisfy { $0.contains("never executed") },
+      "\(plan.joined(separator: "\n"))"
+    )
+    let events = plan.filter {
+      $0.contains("Scan") && $0.contains("dp_flight_events") && !$0.contains("never executed")
+    }
+    #expect(events.allSatisfy { $0.contains("rows=0") }, "\(plan.joined(separator: "\n"))")
+  }
+
   @Test func `Every claim takes its settings along, whoever made the connection`() async throws {
     let test = try await TestDeck.make(connections: 1)
     let pilot = try await test.deck.register(pilot: "pilot-1")

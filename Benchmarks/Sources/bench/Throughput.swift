@@ -32,15 +32,16 @@ func measureEnqueue(_ site: Site, _ figures: inout Figures) async throws {
     let script = try Bare.enqueue(batch: batch, content: content)
     var rates: [(ours: Double, bare: Double)] = []
     for round in 0..<rounds {
+      // Making descriptions up is not the queue's work.
+      let orders = try (0..<workers.count).map { number in
+        try (0..<(count / batch / workers.count)).map { part in
+          try (0..<batch).map { try Deck.order("d\(round)-\(number)-\(part)-\($0)") }
+        }
+      }
       let start = ContinuousClock.now
       try await withThrowingTaskGroup { group in
-        for (number, worker) in workers.enumerated() {
-          group.addTask {
-            for part in 0..<(count / batch / workers.count) {
-              let orders = try (0..<batch).map { try Deck.order("d\(round)-\(number)-\(part)-\($0)") }
-              _ = try await worker.flightdeck.enqueue(orders)
-            }
-          }
+        for (worker, own) in zip(workers, orders) {
+          group.addTask { for batch in own { _ = try await worker.flightdeck.enqueue(batch) } }
         }
         try await group.waitForAll()
       }
@@ -81,15 +82,18 @@ func measureDrain(_ site: Site, _ figures: inout Figures) async throws {
 
 /// Empties a queue; answers flights a second.
 func drain(_ deck: Deck, _ site: Site, batch: Int) async throws -> Double {
-  let workers = try (0..<site.clients).map { _ in try deck.another() }
+  var workers: [(flightdeck: Flightdeck, pilot: PilotRegistration)] = []
+  for number in 0..<site.clients {
+    let flightdeck = try deck.another().flightdeck
+    workers.append((flightdeck, try await flightdeck.register(pilot: PilotID("worker-\(number)"))))
+  }
   let start = ContinuousClock.now
   let done = try await withThrowingTaskGroup { group in
-    for (number, worker) in workers.enumerated() {
+    for worker in workers {
       group.addTask {
-        let pilot = try await worker.flightdeck.register(pilot: PilotID("worker-\(number)"))
         var done = 0
         while true {
-          let flights = try await worker.flightdeck.claim(by: pilot, upTo: batch)
+          let flights = try await worker.flightdeck.claim(by: worker.pilot, upTo: batch)
           if flights.isEmpty { return done }
           try await finish(flights, worker.flightdeck)
           done += flights.count
