@@ -3,7 +3,7 @@
 import BenchServer
 import Foundation
 
-/// Runs all parts, or those that are named: `bench [--full] [fsync] [enqueue] [drain] [latency] [horizon] [history] [fleet]`.
+/// Runs all parts, or those that are named: `bench [--full] [fsync] [latency] [enqueue] [drain] [horizon] [history] [fleet]`.
 ///
 /// `bench pilot …` is what the fleet's Pilots are started by.
 @main struct Bench {
@@ -24,7 +24,8 @@ import Foundation
     var names = Set(CommandLine.arguments.dropFirst())
     let isFull = names.remove("--full") != nil
     let parts: [(name: String, run: (Site, inout Figures) async throws -> Void)] = [
-      ("fsync", measureFsync), ("enqueue", measureEnqueue), ("drain", measureDrain), ("latency", measureLatency),
+      // The latency before what leaves the server work to do behind it.
+      ("fsync", measureFsync), ("latency", measureLatency), ("enqueue", measureEnqueue), ("drain", measureDrain),
       ("horizon", measureHorizon), ("history", measureHistory), ("fleet", measureFleet),
     ]
     for name in names where !parts.contains(where: { $0.name == name }) {

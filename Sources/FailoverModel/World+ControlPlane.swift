@@ -1,0 +1,139 @@
+// The control plane of a world: what a Navigator does in one transaction, and what its Dispatcher has to deliver.
+
+import FailoverCore
+
+extension World {
+  // MARK: The request
+
+  mutating func tellRequest(_ event: FailoverRequest.Event) throws {
+    var machine = request
+    let actions = try apply(event, to: &machine).actions
+    request = machine
+    for action in actions {
+      switch action {
+      case .admit(let mission):
+        let index = sortie(of: mission)
+        guard sorties[index].mission.phase == .pending else { continue }
+        try tell(index, .admit(Generation(1)))
+      case .skip(let mission, let blocker): try tell(sortie(of: mission), .skip(.dependencyFailed(blocker)))
+      case .cancel(let mission):
+        do {
+          try tell(sortie(of: mission), .cancel(reason: "the request was cancelled"))
+        } catch is IllegalTransition {
+          // Past its point of no return a mission goes on to its end.
+          continue
+        }
+      case .plan, .ended: break
+      }
+    }
+    if !request.counts.balance { violate("the counts of the request do not balance: \(request.counts)") }
+  }
+
+  private func sortie(of mission: MissionID) -> Int {
+    guard let index = sorties.firstIndex(where: { $0.mission.id == mission }) else {
+      preconditionFailure("\(mission) is no mission of this world")
+    }
+    return index
+  }
+
+  // MARK: Missions
+
+  /// Applies an event to a mission and writes down what follows, as one transaction does.
+  mutating func tell(_ index: Int, _ event: Mission.Event) throws {
+    let before = sorties[index].mission
+    var after = before
+    let actions = try apply(event, to: &after).actions
+    sorties[index].mission = after
+    if after != before, let problem = MissionRules.problem(from: before, by: event, actions, to: after) {
+      violate(problem)
+    }
+    for action in actions { act(action, index) }
+  }
+
+  private mutating func act(_ action: Mission.Action, _ index: Int) {
+    switch action {
+    case .launch(let assignment): launch(assignment, index)
+    case .redeliver(let flight):
+      guard let launch = sorties[index].launches.first(where: { $0.assignment.id == flight }) else {
+        return violate("\(flight) was never launched, and is delivered again")
+      }
+      planes[flight.side.place].outbox.append(Delivery(flight: flight, content: .start(launch.assignment)))
+      for clearance in launch.grants {
+        planes[flight.side.place].outbox.append(Delivery(flight: flight, content: .grant(clearance)))
+      }
+    case .grant(let flight, let clearance):
+      if let place = sorties[index].launches.firstIndex(where: { $0.assignment.id == flight }) {
+        sorties[index].launches[place].grants.append(clearance)
+      }
+      planes[flight.side.place].outbox.append(Delivery(flight: flight, content: .grant(clearance)))
+    case .cancel(let flight):
+      planes[flight.side.place].outbox.append(Delivery(flight: flight, content: .cancel))
+    case .incurDebt(let note): incur(note, index)
+    case .tellHeld: news.append(.missionHeld(sorties[index].mission.id))
+    case .tellRequest(let outcome, let byOperator):
+      news.append(.missionEnded(sorties[index].mission.id, outcome, byOperator: byOperator))
+    case .recordPlacement: break
+    }
+  }
+
+  mutating func launch(_ assignment: FlightAssignment, _ index: Int) {
+    let sortie = sorties[index]
+    if let known = sortie.launches.first(where: { $0.assignment.id == assignment.id }) {
+      if known.assignment != assignment { violate("\(assignment.id) was launched twice with different contents") }
+      return
+    }
+    sorties[index].launches.append(Sortie.Launch(assignment: assignment))
+    let delivery = Delivery(flight: assignment.id, content: .start(assignment))
+    planes[assignment.id.side.place].outbox.append(delivery)
+  }
+
+  private mutating func incur(_ note: DebtNote, _ index: Int) {
+    let mission = sorties[index].mission
+    let direction = Debt.direction(of: note.side)
+    let leg = sorties[index].launches.map(\.assignment.id).filter { $0.side == note.side && $0.direction == direction }
+    sorties[index].debts.append(
+      Debt(
+        mission: mission.id,
+        note: note,
+        generation: mission.generation ?? Generation(0),
+        flights: leg.map(\.attempt).max() ?? 0
+      )
+    )
+  }
+
+  mutating func tell(_ index: Int, debt: Int, _ event: Debt.Event) throws {
+    var machine = sorties[index].debts[debt]
+    let actions = try apply(event, to: &machine).actions
+    sorties[index].debts[debt] = machine
+    for action in actions {
+      switch action {
+      case .launch(let assignment): launch(assignment, index)
+      case .cancel(let flight):
+        planes[flight.side.place].outbox.append(Delivery(flight: flight, content: .cancel))
+      }
+    }
+  }
+
+  // MARK: Reports
+
+  /// Reads the next report of a cluster's log: its cursor and all effects are one transaction.
+  mutating func read(_ side: Side) throws {
+    guard !planes[side.place].log.isEmpty else { return }
+    let report = planes[side.place].log.removeFirst()
+    planes[side.place].lastRead = report
+    try announce(report)
+  }
+
+  /// Tells whoever may wait for it.
+  mutating func announce(_ report: Report) throws {
+    let index = sortie(of: report.flight)
+    do {
+      try tell(index, .flight(report.flight, report.report))
+    } catch let error as IllegalTransition {
+      violate("a true report was refused: \(error)")
+    }
+    for debt in sorties[index].debts.indices {
+      try tell(index, debt: debt, .flight(report.flight, report.report))
+    }
+  }
+}
