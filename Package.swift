@@ -41,7 +41,23 @@ let package = Package(
   targets: [
     // The domain's language and its machines. Imports nothing.
     .target(name: "FailoverCore", swiftSettings: settings),
-    .testTarget(name: "FailoverCoreTests", dependencies: ["FailoverCore"], swiftSettings: settings),
+    .testTarget(name: "FailoverCoreTests", dependencies: ["FailoverCore", "FailoverModel"], swiftSettings: settings),
+
+    // The whole system as a value, around the real machines: what is explored and simulated.
+    .target(name: "FailoverModel", dependencies: ["FailoverCore"], swiftSettings: settings),
+    .testTarget(
+      name: "FailoverModelTests",
+      dependencies: ["FailoverModel", "FailoverCore"],
+      swiftSettings: settings
+    ),
+    .executableTarget(
+      name: "prove",
+      dependencies: [
+        "FailoverCore", "FailoverModel",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: settings
+    ),
 
     // PostgreSQL, over libpq.
     .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),

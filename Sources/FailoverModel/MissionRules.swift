@@ -76,3 +76,26 @@ public enum MissionRules {
     }
   }
 }
+
+extension [Mission.Action] {
+  /// The flights that are launched.
+  public var launches: [FlightAssignment] {
+    compactMap { if case .launch(let assignment) = $0 { assignment } else { nil } }
+  }
+
+  /// The flights that are called off.
+  public var cancels: [FlightID] {
+    compactMap { if case .cancel(let flight) = $0 { flight } else { nil } }
+  }
+
+  /// What is left behind.
+  public var debts: [DebtNote] {
+    compactMap { if case .incurDebt(let note) = $0 { note } else { nil } }
+  }
+
+  /// How the mission ended, if it did.
+  public var outcome: MissionOutcome? {
+    for case .tellRequest(let outcome, _) in self { return outcome }
+    return nil
+  }
+}

@@ -12,9 +12,7 @@ extension World {
     for action in actions {
       switch action {
       case .admit(let mission):
-        let index = sortie(of: mission)
-        guard sorties[index].mission.phase == .pending else { continue }
-        try tell(index, .admit(Generation(1)))
+        try admit(sortie(of: mission))
       case .skip(let mission, let blocker): try tell(sortie(of: mission), .skip(.dependencyFailed(blocker)))
       case .cancel(let mission):
         do {
@@ -23,31 +21,59 @@ extension World {
           // Past its point of no return a mission goes on to its end.
           continue
         }
-      case .plan, .ended: break
+      case .plan(let mission): plan(mission)
+      case .ended: break
       }
     }
     if !request.counts.balance { violate("the counts of the request do not balance: \(request.counts)") }
   }
 
   private func sortie(of mission: MissionID) -> Int {
-    guard let index = sorties.firstIndex(where: { $0.mission.id == mission }) else {
+    guard let index = sorties.firstIndex(where: { $0.mission.id.deployment == mission.deployment }) else {
       preconditionFailure("\(mission) is no mission of this world")
     }
     return index
   }
 
+  /// Looks at a deployment once more, and lets its mission begin if it may.
+  private mutating func admit(_ index: Int) throws {
+    guard sorties[index].mission.phase == .pending else { return }
+    let order = sorties[index].order
+    let events = order.admission(sorties[index].ownership)
+    if case .admit? = events.last {
+      for debt in sorties[index].debts.indices where sorties[index].debts[debt].note.cluster == order.destination {
+        try tell(index, debt: debt, .supersede)
+      }
+    }
+    for event in events { try tell(index, event) }
+  }
+
+  /// Plans a new try of a deployment.
+  private mutating func plan(_ mission: MissionID) {
+    let index = sortie(of: mission)
+    let ended = sorties[index].mission
+    sorties[index].ownership.lastTry = ended.generation ?? sorties[index].ownership.lastTry
+    sorties[index].isVerified = false
+    sorties[index].mission = Mission(order: ended.order.numbered(mission, ended.order.deployment))
+  }
+
   // MARK: Missions
 
   /// Applies an event to a mission and writes down what follows, as one transaction does.
-  mutating func tell(_ index: Int, _ event: Mission.Event) throws {
+  ///
+  /// - Returns: Why the event was ignored, or nil if it took effect.
+  @discardableResult
+  mutating func tell(_ index: Int, _ event: Mission.Event) throws -> IgnoredReason? {
     let before = sorties[index].mission
     var after = before
-    let actions = try apply(event, to: &after).actions
+    let reaction = try apply(event, to: &after)
+    let actions = reaction.actions
     sorties[index].mission = after
     if after != before, let problem = MissionRules.problem(from: before, by: event, actions, to: after) {
       violate(problem)
     }
     for action in actions { act(action, index) }
+    return reaction.ignoredReason
   }
 
   private mutating func act(_ action: Mission.Action, _ index: Int) {
@@ -72,7 +98,8 @@ extension World {
     case .tellHeld: news.append(.missionHeld(sorties[index].mission.id))
     case .tellRequest(let outcome, let byOperator):
       news.append(.missionEnded(sorties[index].mission.id, outcome, byOperator: byOperator))
-    case .recordPlacement: break
+      settle(outcome, index)
+    case .recordPlacement(let cluster, let generation): sorties[index].record(cluster, generation)
     }
   }
 
@@ -83,6 +110,7 @@ extension World {
       return
     }
     sorties[index].launches.append(Sortie.Launch(assignment: assignment))
+    sorties[index].ownership.newest = max(sortie.ownership.newest, assignment.generation)
     let delivery = Delivery(flight: assignment.id, content: .start(assignment))
     planes[assignment.id.side.place].outbox.append(delivery)
   }
@@ -99,6 +127,16 @@ extension World {
         flights: leg.map(\.attempt).max() ?? 0
       )
     )
+  }
+
+  /// Says to older debts what the end of a mission means for them.
+  private mutating func settle(_ outcome: MissionOutcome, _ index: Int) {
+    let order = sorties[index].order
+    for place in sorties[index].debts.indices where sorties[index].debts[place].mission != order.id {
+      let cluster = sorties[index].debts[place].note.cluster
+      guard let event = Debt.event(after: outcome, of: order, on: cluster) else { continue }
+      do { try tell(index, debt: place, event) } catch { violate("a debt refused what it must hear: \(error)") }
+    }
   }
 
   mutating func tell(_ index: Int, debt: Int, _ event: Debt.Event) throws {
@@ -125,14 +163,25 @@ extension World {
   }
 
   /// Tells whoever may wait for it.
+  ///
+  /// What the flights of an ended mission still do may pay its debts, and may have moved its database.
   mutating func announce(_ report: Report) throws {
     let index = sortie(of: report.flight)
-    do {
-      try tell(index, .flight(report.flight, report.report))
-    } catch let error as IllegalTransition {
-      violate("a true report was refused: \(error)")
+    if report.flight.mission == sorties[index].mission.id {
+      do {
+        guard try tell(index, .flight(report.flight, report.report)) == .terminal else { return }
+      } catch let error as IllegalTransition {
+        return violate("a true report was refused: \(error)")
+      }
     }
-    for debt in sorties[index].debts.indices {
+    if let receipt = report.report.handOver {
+      let order = sorties[index].order
+      let isReturn = report.flight.direction == .rollback
+      sorties[index].record(isReturn ? order.source : order.cluster(report.flight.side), receipt.generation)
+    }
+    guard report.report.isEnd else { return }
+    for debt in sorties[index].debts.indices where sorties[index].debts[debt].mission == report.flight.mission {
+      guard sorties[index].debts[debt].note.side == report.flight.side else { continue }
       try tell(index, debt: debt, .flight(report.flight, report.report))
     }
   }

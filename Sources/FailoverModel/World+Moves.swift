@@ -16,6 +16,8 @@ public enum Move: Hashable, Sendable {
   case claim(Int, flight: Int)
   /// A Pilot does the next bit of its work.
   case work(Int, hand: Int)
+  /// A Pilot has learned that its flight was called off, and heeds it.
+  case heed(Int, hand: Int)
   /// A backend that was entering a database is seen as a session.
   case arrive(Int, Side)
   /// Time passes until a mission wants to look at the clock.
@@ -29,9 +31,19 @@ public enum Move: Hashable, Sendable {
   case giveUp(Side, arrived: Bool)
   /// A report is read again.
   case readAgain(Side)
+  /// Somebody calls a flight off at its Flightdeck, by hand.
+  case callOff(Int, flight: Int)
+  /// A flight is granted something that it does not wait for.
+  case grantBeside(Int, flight: Int)
   /// A lease ends; the Pilot is dead, or goes on without knowing.
   case lose(Int, hand: Int, isZombie: Bool)
-  /// A step fails.
+  /// A Pilot shuts down, and hands its flight back.
+  case shutDown(Int, hand: Int)
+  /// The endpoint of a database does not lead to a primary.
+  case loseEndpoint(Int, hand: Int)
+  /// No answer comes to a credential that is tried.
+  case tryInVain(Int, hand: Int)
+  /// A step fails; one that takes a database may have done a part of it.
   case fail(Int, hand: Int, FailureCode)
   /// The drain takes too long.
   case drainTimeout(Int, hand: Int)
@@ -44,8 +56,13 @@ public enum Move: Hashable, Sendable {
   case die(Side)
   case revive(Side)
 
+  /// An operator blocks changes of a deployment.
+  case cordon(Int)
   /// An operator says something about a mission.
   case tell(Int, Mission.Event.Kind)
+  /// An operator wants a debt to be paid, or writes it off.
+  case pay(Int, debt: Int)
+  case writeOff(Int, debt: Int)
   /// An operator says something about the request.
   case tellRequest(FailoverRequest.Event.Kind)
 }
@@ -69,7 +86,11 @@ extension World {
       for (place, flight) in sortie.flights.enumerated() where flight.phase == .queued && flies(flight.id) {
         moves.append(.claim(index, flight: place))
       }
-      for (place, hand) in sortie.hands.enumerated() where flies(hand.flight) { moves.append(.work(index, hand: place)) }
+      for (place, hand) in sortie.hands.enumerated() where flies(hand.flight) {
+        // First of all, since who works is through before it has learned anything.
+        if sortie.isCalledOff(hand) { moves.append(.heed(index, hand: place)) }
+        moves.append(.work(index, hand: place))
+      }
       for side in Side.allCases where sortie.database.isEntering[side.place] { moves.append(.arrive(index, side)) }
     }
     if !news.isEmpty { moves.append(.hear) }
@@ -81,8 +102,16 @@ extension World {
 
   private var canReconcile: Bool {
     if request.phase == .pending { return true }
-    var copy = request
-    do { return try !copy.apply(.admit, at: now).isIgnored } catch { return false }
+    if request.phase.isTerminal { return false }
+    return [health, .admit].contains { event in
+      var copy = request
+      do { return try !copy.apply(event, at: now).isIgnored } catch { return false }
+    }
+  }
+
+  /// What the request hears of its destination.
+  private var health: FailoverRequest.Event {
+    planes[Side.destination.place].isReachable ? .destinationBack : .destinationLost
   }
 
   private var waits: [Move] {
@@ -106,8 +135,13 @@ extension World {
       }
     }
     for (index, sortie) in sorties.enumerated() {
+      for (place, flight) in sortie.flights.enumerated() where budget.mishaps > 0 && flies(flight.id) {
+        if !flight.phase.isTerminal { moves.append(.callOff(index, flight: place)) }
+        if flight.phase == .holding { moves.append(.grantBeside(index, flight: place)) }
+      }
       for (place, hand) in sortie.hands.enumerated() where flies(hand.flight) {
-        let holds = sortie.flights.contains { $0.lease?.epoch == hand.epoch && $0.id == hand.flight }
+        let holds = sortie.holdsLease(hand)
+        if budget.losses > 0, holds, hand.mayShutDown { moves.append(.shutDown(index, hand: place)) }
         if budget.losses > 0, holds {
           moves.append(.lose(index, hand: place, isZombie: false))
           moves.append(.lose(index, hand: place, isZombie: true))
@@ -127,13 +161,13 @@ extension World {
   /// How the step that a Pilot stands before, or has just taken, can fail.
   private func failures(of hand: Hand, _ index: Int, _ place: Int) -> [Move] {
     guard hand.course.cursor < hand.course.plan.steps.count, hand.course.tries == 0 else { return [] }
-    switch hand.stage {
-    case .claimed: return []
-    case .ready, .fencing, .done:
-      let isDrain = hand.course.plan.steps[hand.course.cursor].kind == .drain
-      let codes: [FailureCode] = [.transient, .permanent]
-      return codes.map { .fail(index, hand: place, $0) } + (isDrain ? [.drainTimeout(index, hand: place)] : [])
+    var moves: [Move] = [.fail(index, hand: place, .transient), .fail(index, hand: place, .permanent)]
+    if case .fencing(_, .readEndpoint) = hand.stage { moves.append(.loseEndpoint(index, hand: place)) }
+    if hand.trialInVain != nil { moves.append(.tryInVain(index, hand: place)) }
+    if hand.stage != .claimed, hand.course.plan.steps[hand.course.cursor].kind == .drain {
+      moves.append(.drainTimeout(index, hand: place))
     }
+    return moves
   }
 
   private var outages: [Move] {
@@ -153,7 +187,16 @@ extension World {
     let missions = sorties.enumerated().flatMap { index, sortie in
       sortie.mission.verbs(at: now).map { Move.tell(index, $0) }
     }
-    return missions + request.verbs.filter { $0 != .retry }.map { .tellRequest($0) }
+    let debts = sorties.enumerated().flatMap { index, sortie in
+      sortie.debts.indices.filter { sortie.debts[$0].phase == .open }.flatMap { place -> [Move] in
+        let isPayable = sortie.debts[place].note.mayBePaidAlone && sortie.debts[place].payingFlight == nil
+        return (isPayable ? [.pay(index, debt: place)] : []) + [.writeOff(index, debt: place)]
+      }
+    }
+    let cordons = sorties.indices.filter {
+      sorties[$0].mission.phase == .pending && sorties[$0].ownership.cordoned == nil
+    }
+    return missions + debts + cordons.map { .cordon($0) } + request.verbs.map { .tellRequest($0) }
   }
 
   /// The world after a move that ``moves`` offered.
@@ -168,12 +211,16 @@ extension World {
     switch move {
     case .reconcile:
       if request.phase == .pending { try tellRequest(.begin) }
+      try tellRequest(health)
       try tellRequest(.admit)
     case .hear: try tellRequest(news.removeFirst())
     case .deliver(let side): try receive(planes[side.place].outbox.removeFirst())
     case .read(let side): try read(side)
     case .claim(let index, let flight): try claim(index, flight)
     case .work(let index, let hand): try work(index, hand)
+    case .heed(let index, let place):
+      let hand = sorties[index].hands.remove(at: place)
+      try fly(hand.flight, .acknowledgeCancel(epoch: hand.epoch))
     case .arrive(let index, let side): arrive(index, side)
     case .wait(let index):
       budget.timeouts -= 1
@@ -193,17 +240,34 @@ extension World {
     case .readAgain(let side):
       budget.mishaps -= 1
       if let report = planes[side.place].lastRead { try announce(report) }
+    case .callOff(let index, let place):
+      budget.mishaps -= 1
+      try fly(sorties[index].flights[place].id, .cancel)
+    case .grantBeside(let index, let place):
+      budget.mishaps -= 1
+      try fly(sorties[index].flights[place].id, .grant(.sourceDeleted))
     case .lose(let index, let place, let isZombie):
       budget.losses -= 1
       let hand = sorties[index].hands[place]
       if !isZombie { sorties[index].hands.remove(at: place) }
       try fly(hand.flight, .expire(epoch: hand.epoch, forgiven: false))
+    case .shutDown(let index, let place):
+      budget.losses -= 1
+      let hand = sorties[index].hands.remove(at: place)
+      try fly(hand.flight, .release(epoch: hand.epoch))
     case .fail(let index, let place, let code):
       budget.failures -= 1
-      fail(index, place, code)
+      try fail(index, place, code)
+    case .loseEndpoint(let index, let place):
+      budget.failures -= 1
+      let endpoint = DatabaseEndpoint(isWritable: false, replicationLag: nil, retainedWAL: nil)
+      try breakFence(index, place, .endpointRead(endpoint))
+    case .tryInVain(let index, let place):
+      budget.failures -= 1
+      if let event = sorties[index].hands[place].trialInVain { try breakFence(index, place, event) }
     case .drainTimeout(let index, let place):
       budget.failures -= 1
-      drainTimeout(index, place)
+      try drainTimeout(index, place)
     case .slip(let index, let side):
       budget.slips -= 1
       sorties[index].database.isEntering[side.place] = true
@@ -215,9 +279,18 @@ extension World {
       budget.outages -= 1
       planes[side.place].isDead = true
     case .revive(let side): planes[side.place].isDead = false
+    case .cordon(let index):
+      budget.verbs -= 1
+      sorties[index].ownership.cordoned = "asked"
     case .tell(let index, let verb):
       budget.verbs -= 1
       try tell(index, Self.event(verb))
+    case .pay(let index, let debt):
+      budget.verbs -= 1
+      try tell(index, debt: debt, .pay)
+    case .writeOff(let index, let debt):
+      budget.verbs -= 1
+      try tell(index, debt: debt, .abandon(reason: "asked"))
     case .tellRequest(let verb):
       budget.verbs -= 1
       try tellRequest(Self.event(verb))
@@ -236,15 +309,31 @@ extension World {
     try tell(index, .tick)
   }
 
-  private mutating func fail(_ index: Int, _ place: Int, _ code: FailureCode) {
-    let course = sorties[index].hands[place].course
-    let failure = FlightFailure(code: code, step: course.plan.steps[course.cursor].kind, message: "it broke")
+  private mutating func fail(_ index: Int, _ place: Int, _ code: FailureCode) throws {
+    var hand = sorties[index].hands[place]
+    let failure = FlightFailure(code: code, step: hand.course.plan.steps[hand.course.cursor].kind, message: "it broke")
+    if hand.stage == .claimed {
+      // A Pilot that cannot read a flight gives it back before it begins.
+      sorties[index].hands.remove(at: place)
+      try fly(hand.flight, .fail(epoch: hand.epoch, failure, tries: 1, jitter: 0))
+      return
+    }
+    if case .fencing(var fence, _) = hand.stage { _ = try apply(.broke(failure), to: &fence) }
+    hand.course.stepFailed(failure, jitter: 0)
+    hand.stage = .ready
+    sorties[index].hands[place] = hand
+  }
+
+  /// A fence hears something at which it gives up.
+  private mutating func breakFence(_ index: Int, _ place: Int, _ event: DatabaseFence.Event) throws {
+    guard case .fencing(var fence, _) = sorties[index].hands[place].stage else { return }
+    guard case .giveUp(let failure)? = try apply(event, to: &fence).actions.first else { return }
     sorties[index].hands[place].course.stepFailed(failure, jitter: 0)
     sorties[index].hands[place].stage = .ready
   }
 
-  private mutating func drainTimeout(_ index: Int, _ place: Int) {
-    guard sorties[index].order.drainTimeoutPolicy == .proceed else { return fail(index, place, .drainTimeout) }
+  private mutating func drainTimeout(_ index: Int, _ place: Int) throws {
+    guard sorties[index].order.drainTimeoutPolicy == .proceed else { return try fail(index, place, .drainTimeout) }
     let tasks = sorties[index].workloads[Side.source.place].tasks
     sorties[index].workloads[Side.source.place].isDrained = true
     sorties[index].hands[place].stage = .done(.drained(tasksLost: tasks == 0 ? [] : ["task"]))
@@ -267,7 +356,8 @@ extension World {
     case .hold: .hold
     case .resume: .resume
     case .cancel: .cancel
-    default: preconditionFailure("\(verb) is no operator's verb of a request under way")
+    case .retry: .retry
+    default: preconditionFailure("\(verb) is no operator's verb")
     }
   }
 }

@@ -23,6 +23,46 @@ struct Hand: Hashable, Sendable {
   }
 }
 
+extension Hand {
+  /// Whether a Pilot that shuts down hands the flight back from here.
+  var mayShutDown: Bool {
+    switch stage {
+    case .claimed: true
+    case .ready: course.instruction(in: .init(isStopping: true)) == .release
+    case .fencing, .done: false
+    }
+  }
+}
+
+extension Hand {
+  /// What a fence hears if no answer comes to a credential that it tries now; nil if it tries none.
+  var trialInVain: DatabaseFence.Event? {
+    let unknown = CredentialVerdict.unknown(reason: "no answer")
+    return switch stage {
+    case .fencing(_, .testOldCredential): .tested(old: unknown)
+    case .fencing(_, .probeCredentials): .probed(old: unknown, new: unknown)
+    case .claimed, .ready, .fencing, .done: nil
+    }
+  }
+}
+
+extension Sortie {
+  func holdsLease(_ hand: Hand) -> Bool {
+    flights.contains { $0.id == hand.flight && $0.lease?.epoch == hand.epoch }
+  }
+
+  /// Whether a Pilot can learn that its flight was called off, and stand where it heeds that.
+  func isCalledOff(_ hand: Hand) -> Bool {
+    guard flights.contains(where: { $0.id == hand.flight && $0.cancelRequested && $0.lease?.epoch == hand.epoch })
+    else { return false }
+    switch hand.stage {
+    case .claimed: return true
+    case .ready: return hand.course.instruction(in: .init(isCancelRequested: true)) == .acknowledgeCancel
+    case .fencing, .done: return false
+    }
+  }
+}
+
 extension World {
   // MARK: Flightdecks
 
@@ -97,7 +137,6 @@ extension World {
 
   /// - Returns: Whether the Pilot is through with the flight.
   private mutating func work(_ hand: inout Hand, _ index: Int) throws -> Bool {
-    guard let flight = sorties[index].flights.first(where: { $0.id == hand.flight }) else { return true }
     switch hand.stage {
     case .claimed:
       hand.stage = .ready
@@ -106,8 +145,7 @@ extension World {
     case .fencing(let fence, let action): return try siege(fence, action, &hand, index)
     case .ready: break
     }
-    let isCancelRequested = flight.cancelRequested && flight.lease?.epoch == hand.epoch
-    switch hand.course.instruction(in: .init(isCancelRequested: isCancelRequested)) {
+    switch hand.course.instruction(in: .init()) {
     case .take(_, let step): return try take(step, &hand, index)
     case .rest: hand.course.rested()
     case .hold(let clearance):
@@ -148,7 +186,6 @@ extension World {
     switch step.kind {
     case .fenceDatabase, .returnDatabase, .reclaimDatabase:
       let receiver = step.kind == .returnDatabase ? hand.flight.side.other : hand.flight.side
-      if step.kind == .fenceDatabase { checkDrained(index) }
       let (from, to) = (sorties[index].order.cluster(receiver.other), sorties[index].order.cluster(receiver))
       let fenceOrder = try FenceOrder(deployment: order.deployment, from: from, to: to, generation: order.generation)
       var fence = DatabaseFence(fenceOrder, limits: FenceLimits(rounds: 3))
@@ -190,6 +227,10 @@ extension World {
       guard workload.tasks == 0 else {
         workload.tasks -= 1
         sorties[index].workloads[side.place] = workload
+        if sorties[index].holdsLease(hand) {
+          let tasks = (0..<workload.tasks).map { "task-\($0)" }
+          planes[side.place].log.append(Report(flight: hand.flight, report: .tasksRunning(tasks)))
+        }
         return false
       }
       evidence = .drained(tasksLost: [])
@@ -202,9 +243,10 @@ extension World {
       }
       if step.grants != nil {
         evidence = .verified(try Verification(checks: [Check(name: "health", passed: true, detail: "well")]))
+        if side == .destination { sorties[index].isVerified = true }
       }
     case .deleteDeployment:
-      if hand.flight.direction == .forward, sorties[index].mission.verification == nil {
+      if hand.flight.side == .source, hand.flight.mission == sorties[index].mission.id, !sorties[index].isVerified {
         violate("the source was deleted before the destination was verified")
       }
       workload.isRunning = false
@@ -229,9 +271,9 @@ extension World {
   ) throws -> Bool {
     let kind = hand.course.plan.steps[hand.course.cursor].kind
     let receiver = kind == .returnDatabase ? hand.flight.side.other : hand.flight.side
-    if case .revoke = action, kind == .fenceDatabase { checkDrained(index) }
     switch sorties[index].serve(action, for: fence.order, to: receiver) {
     case .event(let event):
+      if case .revoked = event, kind == .fenceDatabase { checkDrained(index) }
       var fence = fence
       guard let next = try apply(event, to: &fence).actions.first else { return true }
       hand.stage = .fencing(fence, next)

@@ -159,7 +159,7 @@ public struct World: Hashable, Sendable {
 
   /// The sortie that a flight belongs to.
   func sortie(of flight: FlightID) -> Int {
-    guard let index = sorties.firstIndex(where: { $0.mission.id == flight.mission }) else {
+    guard let index = sorties.firstIndex(where: { $0.mission.id.deployment == flight.mission.deployment }) else {
       preconditionFailure("\(flight) belongs to no mission of this world")
     }
     return index
@@ -207,7 +207,11 @@ public struct Sortie: Hashable, Sendable {
   public internal(set) var flights: [Flight] = []
   /// Pilots at work, zombies among them.
   var hands: [Hand] = []
+  /// What the control plane has on record.
+  var ownership: Ownership
   var database: DatabaseServer
+  /// Whether the destination was ever seen to be well.
+  var isVerified = false
   /// The source's workload, then the destination's.
   var workloads: [Workload]
 
@@ -218,6 +222,7 @@ public struct Sortie: Hashable, Sendable {
 
   init(_ order: MissionOrder) {
     mission = Mission(order: order)
+    ownership = Ownership(cluster: order.source, handedOver: Generation(0), newest: Generation(0))
     database = DatabaseServer()
     workloads = [Workload(isRunning: true, hasNamespace: true, tasks: 1), Workload()]
   }
@@ -227,6 +232,14 @@ public struct Sortie: Hashable, Sendable {
   /// The order of a flight that was launched.
   func flightOrder(_ flight: FlightID) -> FlightOrder? {
     launches.first { $0.assignment.id == flight }.map { order.flightOrder($0.assignment) }
+  }
+
+  /// Records who has the database; an older hand-over never overwrites a newer one.
+  mutating func record(_ cluster: ClusterName, _ generation: Generation) {
+    guard generation > ownership.handedOver else { return }
+    ownership.cluster = cluster
+    ownership.handedOver = generation
+    ownership.newest = max(ownership.newest, generation)
   }
 }
 

@@ -7,8 +7,6 @@ extension FailoverRequest {
   /// Every legal transition of a request.
   public static let transitions: [Transition<Phase, Event.Kind>] = [
     Transition(.pending, .begin, .inProgress),
-    Transition(.pending, .destinationLost, .pending),
-    Transition(.pending, .destinationBack, .pending),
     Transition(.pending, .hold, .pending),
     Transition(.pending, .resume, .pending),
     Transition(.pending, .cancel, .cancelled),
@@ -165,7 +163,7 @@ extension FailoverRequest {
 
   /// What would be drained now would wait for a cluster that cannot take it.
   private mutating func destinationLost() -> Reaction<Action> {
-    if phase.isTerminal { return .ignored(.terminal) }
+    guard phase == .inProgress else { return .ignored(phase.isTerminal ? .terminal : .early) }
     if holds.contains(.destinationNotReady) { return .ignored(.duplicate) }
     guard waits else { return .ignored(.late) }
     addHold(.destinationNotReady)
@@ -173,7 +171,7 @@ extension FailoverRequest {
   }
 
   private mutating func destinationBack() -> Reaction<Action> {
-    if phase.isTerminal { return .ignored(.terminal) }
+    guard phase == .inProgress else { return .ignored(phase.isTerminal ? .terminal : .early) }
     guard holds.contains(.destinationNotReady) else { return .ignored(.duplicate) }
     holds.removeAll { $0 == .destinationNotReady }
     return .acted([])

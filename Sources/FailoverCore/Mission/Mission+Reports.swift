@@ -46,6 +46,8 @@ extension Mission {
       return try earned(evidence, by: flight, move, at: now)
     case .succeeded:
       guard leg.mayEnd(by: report) else { return .ignored(.duplicate) }
+      // An end is reported behind its proofs; without them it proves nothing, and the deadline comes.
+      guard case .window = state else { return .ignored(.early) }
       setLeg(&move, flight.side, .succeeded)
       replace(move)
       return .acted([])

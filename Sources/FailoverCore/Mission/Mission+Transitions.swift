@@ -10,7 +10,6 @@ extension Mission {
 
     Transition(.draining, .tasksRunning, .draining),
     Transition(.draining, .sourceDrained, .fencing),
-    Transition(.draining, .flightSucceeded, .draining),
     Transition(.draining, .flightFailed, .rollingBack, .draining),
     Transition(.draining, .flightCancelled, .rollingBack, .draining),
     Transition(.draining, .tick, .rollingBack, .draining),
@@ -21,7 +20,6 @@ extension Mission {
     Transition(.draining, .abandon, .failed),
 
     Transition(.fencing, .databaseFenced, .promoting),
-    Transition(.fencing, .flightSucceeded, .fencing),
     Transition(.fencing, .flightFailed, .rollingBack, .fencing),
     Transition(.fencing, .flightCancelled, .rollingBack, .fencing),
     Transition(.fencing, .tick, .rollingBack, .fencing),
@@ -31,7 +29,6 @@ extension Mission {
     Transition(.fencing, .abandon, .failed),
 
     Transition(.promoting, .destinationVerified, .pendingCleanup),
-    Transition(.promoting, .flightSucceeded, .promoting),
     Transition(.promoting, .flightFailed, .rollingBack, .promoting),
     Transition(.promoting, .flightCancelled, .rollingBack, .promoting),
     Transition(.promoting, .tick, .rollingBack, .promoting),

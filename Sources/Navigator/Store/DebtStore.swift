@@ -76,10 +76,6 @@ enum DebtStore {
   }
 
   /// Says to older debts what the end of a newer mission means for them.
-  ///
-  /// Where the deployment was verified to run, what was left is in use; on a source that the mission has left, what is left
-  /// is the mission's own debt, if it is any; everywhere else the verification proves that it may be deleted. An end without
-  /// a verification means nothing.
   static func settle(
     _ ends: [(MissionOrder, MissionOutcome)],
     unit: inout Unit,
@@ -87,12 +83,6 @@ enum DebtStore {
   ) throws {
     var inputs: [Input] = []
     for (order, outcome) in ends {
-      let inUse: [ClusterName]
-      switch outcome {
-      case .succeeded: inUse = [order.source, order.destination]
-      case .rolledBack: inUse = [order.source]
-      case .failed, .skipped, .cancelled: continue
-      }
       // debts_open serves the search.
       let rows = try db.query(
         """
@@ -102,12 +92,13 @@ enum DebtStore {
         [order.deployment.name.rawValue, order.id.description]
       )
       for row in rows {
-        let isInUse = inUse.contains(try ClusterName(row.decode("cluster", as: String.self)))
+        let cluster = try ClusterName(row.decode("cluster", as: String.self))
+        guard let event = Debt.event(after: outcome, of: order, on: cluster) else { continue }
         inputs.append(
           Input(
             mission: try MissionID(row.decode("mission", as: String.self)),
             side: Side(rawValue: try row.decode("side", as: String.self)),
-            event: isInUse ? .supersede : .prove,
+            event: event,
             cause: "mission \(order.id)"
           )
         )

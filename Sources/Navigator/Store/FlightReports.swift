@@ -80,21 +80,3 @@ enum FlightReports {
     }
   }
 }
-
-extension FlightReport {
-  /// The receipt of the hand-over of the database that it reports, if it reports one.
-  var handOver: FenceReceipt? {
-    switch self {
-    case .stepDone(_, .fenced(let receipt)?), .stepDone(_, .returned(let receipt)?): receipt
-    default: nil
-    }
-  }
-
-  /// Whether the flight has ended with this report.
-  var isEnd: Bool {
-    switch self {
-    case .succeeded, .failed, .cancelled: true
-    case .started, .stepDone, .tasksRunning, .holding, .retrying, .takenOver: false
-    }
-  }
-}

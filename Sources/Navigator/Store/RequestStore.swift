@@ -233,24 +233,20 @@ enum RequestStore {
       }
       // A verb that came first has ended it, and then it takes nothing over.
       guard planned[mission]?.phase == .pending else { return [] }
-      let cluster = try ClusterName(row.decode("cluster", as: String.self))
-      if let reason = try row.decode("cordoned", as: String?.self) {
-        let skip = SkipReason(code: .cordoned, reason: "it was cordoned since the plan: \(reason)")
-        return [input(.skip(skip))]
+      let ownership = Ownership(
+        cluster: try ClusterName(row.decode("cluster", as: String.self)),
+        handedOver: Generation(try row.decode("owner_generation", as: Int64.self)),
+        newest: Generation(try row.decode("generation", as: Int64.self)),
+        cordoned: try row.decode("cordoned", as: String?.self),
+        lastTry: movers[mission.deployment]
+      )
+      let events = order.admission(ownership)
+      if case .admit? = events.last {
+        takeovers.append(DebtStore.Takeover(mission: mission, cluster: order.destination))
+        let placement = Int(try row.decode("placement_attempt", as: Int32.self))
+        try PlacementStore.callOff(attempt: placement, of: mission.deployment, at: unit.now, on: db)
       }
-      let owned = Generation(try row.decode("owner_generation", as: Int64.self))
-      let isHalfMoved = cluster == order.destination && movers[mission.deployment].map { owned <= $0 } ?? false
-      guard cluster == source || isHalfMoved else {
-        let words =
-          "it runs on \(cluster) now; if it shall run elsewhere, make a new request whose source is \(cluster)"
-        return [input(.skip(SkipReason(code: .changedSincePlan, reason: words)))]
-      }
-      takeovers.append(DebtStore.Takeover(mission: mission, cluster: order.destination))
-      let placement = Int(try row.decode("placement_attempt", as: Int32.self))
-      try PlacementStore.callOff(attempt: placement, of: mission.deployment, at: unit.now, on: db)
-      let admit = input(.admit(Generation(try row.decode("generation", as: Int64.self)).next))
-      // There is nothing to drain any more: what is left is what a forced move does.
-      return isHalfMoved ? [input(.escalate(reason: "its database is on \(cluster) already")), admit] : [admit]
+      return events.map(input)
     }
     try DebtStore.supersede(takeovers, unit: &unit, on: db)
     return inputs

@@ -1,6 +1,7 @@
 // The code of the article "Drive a mission yourself": it is compiled and run here, and compared with the article.
 
 import FailoverCore
+import FailoverModel
 import Foundation
 import Testing
 

@@ -1,6 +1,7 @@
 // The events that are tried on a mission: every verb, and every report of every flight that it may hear from.
 
 import FailoverCore
+import FailoverModel
 
 enum MissionAlphabet {
   /// Every report that a flight of a mission with this generation may send, and some that it may not.

@@ -1,6 +1,7 @@
 // After the point of no return: who is deleted when, and what becomes of a source that cannot be reached.
 
 import FailoverCore
+import FailoverModel
 import Testing
 
 @Suite("Mission: clean-up")

@@ -1,6 +1,7 @@
 // A mission in a world with faults: one writer at every instant, an end after the faults, and nothing forgotten.
 
 import FailoverCore
+import FailoverModel
 import Testing
 
 @Suite("Mission: in a world with faults")

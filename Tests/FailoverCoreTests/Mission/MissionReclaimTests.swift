@@ -1,6 +1,7 @@
 // A hand-over that its destination does not undo: the source takes the database back by itself.
 
 import FailoverCore
+import FailoverModel
 import Testing
 
 @Suite("Mission: a destination that does not return the database")

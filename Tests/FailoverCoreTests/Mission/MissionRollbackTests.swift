@@ -1,6 +1,7 @@
 // The way back: what is undone, in which order, and how it ends when it is blocked too.
 
 import FailoverCore
+import FailoverModel
 import Testing
 
 @Suite("Mission: the way back")

@@ -47,26 +47,3 @@ extension Mission {
 
 struct NoFlight: Error { let side: Side }
 struct NoWay: Error { let phase: Mission.Phase }
-
-extension [Mission.Action] {
-  /// The flights that are launched.
-  var launches: [FlightAssignment] {
-    compactMap { if case .launch(let assignment) = $0 { assignment } else { nil } }
-  }
-
-  /// The flights that are called off.
-  var cancels: [FlightID] {
-    compactMap { if case .cancel(let flight) = $0 { flight } else { nil } }
-  }
-
-  /// What is left behind.
-  var debts: [DebtNote] {
-    compactMap { if case .incurDebt(let note) = $0 { note } else { nil } }
-  }
-
-  /// How the mission ended, if it did.
-  var outcome: MissionOutcome? {
-    for case .tellRequest(let outcome, _) in self { return outcome }
-    return nil
-  }
-}

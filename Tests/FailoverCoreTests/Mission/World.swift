@@ -1,6 +1,7 @@
 // A small world around one mission: its flights in two Flightdecks, Pilots with their zombies, one database, two workloads.
 
 import FailoverCore
+import FailoverModel
 
 /// What may happen next; every choice is possible in every state, and one that makes no sense does nothing.
 ///
