@@ -33,7 +33,7 @@ public struct Explorer: Sendable {
 
     /// The rule, then the moves, one a line.
     public var description: String {
-      ([rule] + moves.enumerated().map { "  \($0 + 1). \($1)" }).joined(separator: "\n")
+      ([rule] + moves.enumerated().map { "  \($0 + 1). \($1)".withoutModules }).joined(separator: "\n")
     }
   }
 

@@ -9,17 +9,20 @@ public struct Setting: Sendable {
   /// The first world.
   public let world: World
 
-  static let deployments: [Deployment] = ["orders", "search"].map { name in
-    Deployment(
-      name: name,
-      workspace: "shop",
-      image: "registry/app:1",
-      database: Database(
-        server: "main",
-        name: "app",
-        roles: [.init(cluster: "east", role: "app_east"), .init(cluster: "west", role: "app_west")]
+  /// So many deployments, each with a database and a login role for each cluster.
+  static func deployments(_ count: Int) -> [Deployment] {
+    (0..<count).map { number in
+      Deployment(
+        name: ["orders", "search", "stock"][number],
+        workspace: "shop",
+        image: "registry/app:1",
+        database: Database(
+          server: "main",
+          name: "app",
+          roles: [.init(cluster: "east", role: "app_east"), .init(cluster: "west", role: "app_west")]
+        )
       )
-    )
+    }
   }
 
   /// - Parameters:
@@ -42,7 +45,7 @@ public struct Setting: Sendable {
     _ budget: World.Budget
   ) {
     self.name = name
-    let orders = Self.deployments.prefix(missions).map { deployment in
+    let orders = Self.deployments(missions).map { deployment in
       MissionOrder(
         id: MissionID(request: "fo-1", deployment: deployment.name, attempt: 1),
         deployment: deployment,

@@ -33,7 +33,7 @@ extension World {
 
   /// An operator helps: lets the request go on, or calls it off if its destination does not come back; then, for what stands still, tries again, turns back where that is possible, and at
   /// last gives it up.
-  private mutating func assist() throws {
+  mutating func assist() throws {
     if request.verbs.contains(.resume) { return try tellRequest(.resume) }
     if request.holds == [.destinationNotReady], request.verbs.contains(.cancel) { return try tellRequest(.cancel) }
     guard let index = sorties.indices.first(where: { sorties[$0].mission.held != nil }) else {
@@ -55,6 +55,7 @@ extension World {
     world.budget = Budget()
     for side in Side.allCases { world.planes[side.place] = world.planes[side.place].revived }
     do {
+      try world.sweep()
       try world.settle()
       for index in world.sorties.indices {
         for debt in world.sorties[index].debts.indices where world.sorties[index].debts[debt].phase == .open {
@@ -70,6 +71,17 @@ extension World {
     }
     if world.violation == nil, let problem = world.endProblem { world.violate(problem) }
     return world
+  }
+
+  /// The leases of those who are gone come to their end.
+  private mutating func sweep() throws {
+    for sortie in sorties {
+      for flight in sortie.flights {
+        guard let lease = flight.lease else { continue }
+        let isHeld = sortie.hands.contains { $0.flight == flight.id && $0.epoch == lease.epoch }
+        if !isHeld { try fly(flight.id, .expire(epoch: lease.epoch, forgiven: false)) }
+      }
+    }
   }
 
   private mutating func settle() throws {

@@ -110,7 +110,7 @@ extension World {
   }
 
   /// What the request hears of its destination.
-  private var health: FailoverRequest.Event {
+  var health: FailoverRequest.Event {
     planes[Side.destination.place].isReachable ? .destinationBack : .destinationLost
   }
 
@@ -297,7 +297,7 @@ extension World {
     }
   }
 
-  private mutating func arrive(_ index: Int, _ side: Side) {
+  mutating func arrive(_ index: Int, _ side: Side) {
     sorties[index].database.isEntering[side.place] = false
     sorties[index].database.hasSession[side.place] = true
     if let problem = sorties[index].writerProblem { violate(problem) }
@@ -309,7 +309,7 @@ extension World {
     try tell(index, .tick)
   }
 
-  private mutating func fail(_ index: Int, _ place: Int, _ code: FailureCode) throws {
+  mutating func fail(_ index: Int, _ place: Int, _ code: FailureCode) throws {
     var hand = sorties[index].hands[place]
     let failure = FlightFailure(code: code, step: hand.course.plan.steps[hand.course.cursor].kind, message: "it broke")
     if hand.stage == .claimed {
@@ -339,7 +339,7 @@ extension World {
     sorties[index].hands[place].stage = .done(.drained(tasksLost: tasks == 0 ? [] : ["task"]))
   }
 
-  private static func event(_ verb: Mission.Event.Kind) -> Mission.Event {
+  static func event(_ verb: Mission.Event.Kind) -> Mission.Event {
     switch verb {
     case .cancel: .cancel(reason: "asked")
     case .rollBack: .rollBack(reason: "asked")
@@ -351,7 +351,7 @@ extension World {
     }
   }
 
-  private static func event(_ verb: FailoverRequest.Event.Kind) -> FailoverRequest.Event {
+  static func event(_ verb: FailoverRequest.Event.Kind) -> FailoverRequest.Event {
     switch verb {
     case .hold: .hold
     case .resume: .resume

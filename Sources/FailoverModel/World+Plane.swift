@@ -75,9 +75,8 @@ extension World {
         if !planes[side].early.contains(delivery) { planes[side].early.append(delivery) }
         return
       }
-      let limits = FlightLimits(attempts: 2, takeovers: 2)
       let order = sorties[index].order.flightOrder(assignment)
-      sorties[index].flights.append(Flight(order: order, limits: limits, now: now))
+      sorties[index].flights.append(Flight(order: order, limits: flightLimits, now: now))
       sorties[index].flights.sort { $0.id.description < $1.id.description }
       let side = delivery.flight.side.place
       let early = planes[side].early.filter { $0.flight == delivery.flight }
@@ -140,7 +139,8 @@ extension World {
     switch hand.stage {
     case .claimed:
       hand.stage = .ready
-      return try fly(hand.flight, .begin(epoch: hand.epoch)) != nil
+      let answer = try fly(hand.flight, .begin(epoch: hand.epoch))
+      return answer != nil && answer != .duplicate
     case .done(let evidence): return try record(evidence, &hand)
     case .fencing(let fence, let action): return try siege(fence, action, &hand, index)
     case .ready: break
@@ -171,12 +171,14 @@ extension World {
   /// Writes down that a step is done; a stale Pilot learns here that it is one.
   private mutating func record(_ evidence: Evidence?, _ hand: inout Hand) throws -> Bool {
     let step = hand.course.cursor
-    guard try fly(hand.flight, .checkpoint(epoch: hand.epoch, step: step, evidence: evidence)) == nil else {
-      return true
+    switch try fly(hand.flight, .checkpoint(epoch: hand.epoch, step: step, evidence: evidence)) {
+    case nil, .duplicate?:
+      // Somebody whose answer got lost says it again.
+      hand.course.stepDone()
+      hand.stage = .ready
+      return false
+    case .stale?, .terminal?, .late?, .early?: return true
     }
-    hand.course.stepDone()
-    hand.stage = .ready
-    return false
   }
 
   // MARK: Steps

@@ -21,6 +21,8 @@ public struct World: Hashable, Sendable {
   var planes: [Plane] = [Plane(), Plane()]
   /// What may still go wrong.
   public internal(set) var budget: Budget
+  /// The limits of a flight's tries; no part of the state.
+  var flightLimits = FlightLimits(attempts: 2, takeovers: 2)
   /// How often an operator has helped in a fair run.
   var help = 0
   /// The clock of everybody.

@@ -7,6 +7,6 @@ import ArgumentParser
   static let configuration = CommandConfiguration(
     commandName: "prove",
     abstract: "Show that the protocol keeps its promises.",
-    subcommands: [Explore.self]
+    subcommands: [Explore.self, Simulate.self]
   )
 }
