@@ -37,7 +37,8 @@ struct Simulate: AsyncParsableCommand {
   func run() async throws {
     let range = seed.map { $0..<($0 + 1) } ?? first..<(first + UInt64(max(1, seeds)))
     let start = ContinuousClock.now
-    let results = await Soak(seeds: range, workers: max(1, workers), isTimelineWanted: timeline).run { done in
+    let results = await Soak(seeds: range, workers: max(1, workers), timeline: timeline ? .everything : .none).run {
+      done in
       say("\(done) of \(range.count) seeds")
     }
     let seconds = Self.seconds(ContinuousClock.now - start)
@@ -45,7 +46,7 @@ struct Simulate: AsyncParsableCommand {
     for failure in results.failures.prefix(3) {
       let plan = failure.shortened()
       say("VIOLATION with seed \(failure.seed): \(Simulation(plan).run().violation ?? "")")
-      for line in Simulation(plan, timeline: true).run().timeline { say("  \(line)") }
+      for line in Simulation(plan, timeline: .milestones).run().timeline { say("  \(line)") }
       say("  again: prove simulate --seed \(failure.seed) --timeline")
     }
     let hours = Self.seconds(results.virtual) / 3_600

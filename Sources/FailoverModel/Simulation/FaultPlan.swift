@@ -85,6 +85,28 @@ public struct FaultPlan: Hashable, Sendable {
   /// How long things go wrong; afterwards everything works.
   public static let faultyTime = Duration.seconds(4 * 3_600)
 
+  init(
+    seed: UInt64,
+    mode: FailoverMode,
+    failurePolicy: FailurePolicy,
+    drainTimeoutPolicy: DrainTimeoutPolicy,
+    commitWindow: Duration,
+    deployments: Int,
+    inFlight: Int,
+    noise: Noise,
+    faults: [Planned]
+  ) {
+    self.seed = seed
+    self.mode = mode
+    self.failurePolicy = failurePolicy
+    self.drainTimeoutPolicy = drainTimeoutPolicy
+    self.commitWindow = commitWindow
+    self.deployments = deployments
+    self.inFlight = inFlight
+    self.noise = noise
+    self.faults = faults
+  }
+
   /// Draws everything from a seed.
   public init(seed: UInt64) {
     var chance = Seeded(seed: seed)

@@ -200,7 +200,7 @@ extension Simulation {
   // MARK: Faults
 
   mutating func strike(_ fault: FaultPlan.Fault) throws {
-    note("FAULT: \(fault)")
+    write("FAULT \(fault)")
     switch fault {
     case .killNavigator(let number, let pause):
       navigators[number].incarnation += 1

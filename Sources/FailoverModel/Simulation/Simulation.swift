@@ -10,6 +10,16 @@ public import FailoverCore
 ///
 /// The same plan gives the same history, event by event.
 public struct Simulation: Sendable {
+  /// How much a timeline tells.
+  public enum Detail: Sendable {
+    /// Nothing.
+    case none
+    /// Faults, phases, and who may write and who does.
+    case milestones
+    /// Every message and every bit of work.
+    case everything
+  }
+
   /// What came of a run.
   public struct Outcome: Sendable {
     /// The rule that was broken, or nil.
@@ -129,7 +139,7 @@ public struct Simulation: Sendable {
   var holders: [HandKey] = []
   var made: Set<MadeTransition> = []
   var timeline: [String] = []
-  let isTimelineWanted: Bool
+  let detail: Detail
   var events = 0
 
   static let start = Timestamp(seconds: 1_800_000_000)
@@ -137,9 +147,9 @@ public struct Simulation: Sendable {
   static let lease = Defaults.lease
 
   /// Prepares a run.
-  public init(_ plan: FaultPlan, timeline: Bool = false) {
+  public init(_ plan: FaultPlan, timeline: Detail = .none) {
     self.plan = plan
-    isTimelineWanted = timeline
+    detail = timeline
     chance = Seeded(seed: plan.seed &* 31 &+ 7)
     let orders = Setting.deployments(plan.deployments).map { deployment in
       MissionOrder(
@@ -180,15 +190,17 @@ public struct Simulation: Sendable {
       time = next.at
       events += 1
       world.made = []
+      let before = milestones
       do { try happen(next.happening) } catch { world.violate("\(next.happening): \(error)") }
       made.formUnion(world.made)
+      if detail == .milestones { tell(before) }
     }
     if world.violation == nil {
       let end = world.atTheEnd()
       made.formUnion(end.made)
       if let rule = end.violation { world.violate("when all had come back: \(rule)") }
     }
-    if let violation = world.violation { note("VIOLATION: \(violation)") }
+    if let violation = world.violation { write("VIOLATION: \(violation)") }
     return Outcome(
       violation: world.violation,
       took: time,
@@ -223,10 +235,40 @@ public struct Simulation: Sendable {
   }
 
   mutating func note(_ text: @autoclosure () -> String) {
-    guard isTimelineWanted else { return }
+    if detail == .everything { write(text()) }
+  }
+
+  mutating func write(_ text: String) {
+    guard detail != .none else { return }
     let milliseconds = time.components.seconds * 1_000 + time.components.attoseconds / 1_000_000_000_000_000
     let fraction = String(1_000 + milliseconds % 1_000).dropFirst()
-    timeline.append("\(milliseconds / 1_000).\(fraction) \(text().withoutModules)")
+    timeline.append("\(milliseconds / 1_000).\(fraction) \(text.withoutModules)")
+  }
+
+  /// What a timeline of milestones compares.
+  private var milestones: [String] {
+    guard detail == .milestones else { return [] }
+    return ["request \(world.request.phase.rawValue)"]
+      + world.sorties.flatMap { sortie in
+        let name = sortie.order.deployment.name
+        let (allowed, sessions) = (sortie.database.isAllowed, sortie.database.hasSession)
+        let tells = sortie.mission.held.map { ", held: \($0.description)" } ?? ""
+        return [
+          "\(name) \(sortie.mission.phase.rawValue)\(tells)", "\(name) may be written by \(Self.sides(allowed))",
+          "\(name) is connected to by \(Self.sides(sessions))", "\(name) debts \(sortie.debts.map(\.phase.rawValue))",
+        ]
+      }
+  }
+
+  private static func sides(_ flags: [Bool]) -> String {
+    let names = Side.allCases.filter { flags[$0.place] }.map { $0 == .source ? "east" : "west" }
+    return names.isEmpty ? "nobody" : names.joined(separator: " and ")
+  }
+
+  /// Writes down which milestones were passed.
+  private mutating func tell(_ before: [String]) {
+    let after = milestones
+    for (old, new) in zip(before, after) where old != new { write(new) }
   }
 
   private mutating func happen(_ happening: Happening) throws {

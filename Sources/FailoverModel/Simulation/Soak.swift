@@ -31,13 +31,13 @@ public struct Soak: Sendable {
 
   let seeds: Range<UInt64>
   let workers: Int
-  let isTimelineWanted: Bool
+  let timeline: Simulation.Detail
 
   /// Prepares the runs.
-  public init(seeds: Range<UInt64>, workers: Int, isTimelineWanted: Bool = false) {
+  public init(seeds: Range<UInt64>, workers: Int, timeline: Simulation.Detail = .none) {
     self.seeds = seeds
     self.workers = workers
-    self.isTimelineWanted = isTimelineWanted
+    self.timeline = timeline
   }
 
   /// Runs them all.
@@ -49,8 +49,8 @@ public struct Soak: Sendable {
     return await withTaskGroup(of: Results.self) { group in
       func add(_ start: UInt64) {
         let range = start..<min(start + part, seeds.upperBound)
-        let isTimelineWanted = isTimelineWanted
-        group.addTask { Self.run(range, isTimelineWanted) }
+        let timeline = timeline
+        group.addTask { Self.run(range, timeline) }
       }
       for _ in 0..<workers { if let start = starts.next() { add(start) } }
       var results = Results()
@@ -65,11 +65,11 @@ public struct Soak: Sendable {
     }
   }
 
-  private static func run(_ seeds: Range<UInt64>, _ isTimelineWanted: Bool) -> Results {
+  private static func run(_ seeds: Range<UInt64>, _ timeline: Simulation.Detail) -> Results {
     var results = Results()
     for seed in seeds {
       let plan = FaultPlan(seed: seed)
-      let outcome = Simulation(plan, timeline: isTimelineWanted).run()
+      let outcome = Simulation(plan, timeline: timeline).run()
       if outcome.violation != nil { results.failures.append(plan) }
       for phase in outcome.missions { results.missions[phase, default: 0] += 1 }
       results.virtual += outcome.took
