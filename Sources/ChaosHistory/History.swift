@@ -147,8 +147,10 @@ public struct MissionEnd: Hashable, Sendable {
   public let revokedRole: String?
   /// When its fence had seen that nobody was left; nil if it had no fence.
   public let verifiedAt: Int64?
-  /// The tasks that the product itself lists as lost.
-  public let tasksLost: [String]
+  /// The tasks that the product itself lists as lost; nil if it says that it does not know.
+  public let tasksLost: [String]?
+  /// Whether the operator chose to go on when the drain timed out.
+  public let mayLoseTasks: Bool
 
   /// Makes a mission; see each property for its meaning.
   public init(
@@ -158,7 +160,8 @@ public struct MissionEnd: Hashable, Sendable {
     database: String,
     revokedRole: String?,
     verifiedAt: Int64?,
-    tasksLost: [String]
+    tasksLost: [String]?,
+    mayLoseTasks: Bool = false
   ) {
     self.id = id
     self.state = state
@@ -167,6 +170,7 @@ public struct MissionEnd: Hashable, Sendable {
     self.revokedRole = revokedRole
     self.verifiedAt = verifiedAt
     self.tasksLost = tasksLost
+    self.mayLoseTasks = mayLoseTasks
   }
 }
 
@@ -218,6 +222,12 @@ public struct History: Sendable {
 
   /// Begins an empty history.
   public init() {}
+
+  /// How often a database was handed over, which each deployment's first grant is not.
+  public var handOvers: Int {
+    let tenures = Tenures(fences)
+    return tenures.databases.map { tenures.grants(of: $0).count - 1 }.reduce(0, +)
+  }
 }
 
 /// A promise that was not kept.
@@ -234,7 +244,7 @@ public struct Violation: Hashable, Sendable, CustomStringConvertible {
     case fencedLogin
     /// A database was given by a generation that is not newer than the one before.
     case generationNotNewer
-    /// A controlled mission lost a task.
+    /// A controlled mission lost a task, or one that was allowed to did not list it.
     case taskLost
     /// A request's counts do not balance, or do not agree with its missions.
     case countsWrong

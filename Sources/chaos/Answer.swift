@@ -46,6 +46,7 @@ struct Described: Decodable {
     let mode: String
     let held: String?
     let tasksLost: [String]
+    let tasksLostUnknown: Bool
     let verbs: [String]
     let fence: Fence?
   }

@@ -106,7 +106,7 @@ struct Course: Sendable {
 
   private static let targets = FaultTargets([
     .navigator: Fleet.navigators, .pilot: Fleet.pilots, .cluster: Fleet.clusters, .deployment: Fleet.deployments,
-    .server: ["store", "east", "west", "main"], .link: Fleet.routes.keys.sorted(),
+    .server: Fleet.serverNames, .link: Fleet.routes.keys.sorted(),
   ])
 
   private func sabotage(_ fleet: Fleet, _ progress: Progress) async throws {
@@ -151,7 +151,8 @@ struct Course: Sendable {
     history.killedProcesses = end.injector.killedProcesses
     // A request that is not there is told by the sightings.
     for id in end.operators.requests {
-      if let request = try await evidence.request(id) { history.requests.append(request) }
+      let mayLose = end.operators.mayLose.contains(id)
+      if let request = try await evidence.request(id, mayLoseTasks: mayLose) { history.requests.append(request) }
     }
     return Report(
       seed: seed,

@@ -98,7 +98,7 @@ struct Evidence: Sendable {
   }
 
   /// A request as a client sees it at the end; nil if it is not there.
-  func request(_ id: String) async throws -> RequestEnd? {
+  func request(_ id: String, mayLoseTasks: Bool) async throws -> RequestEnd? {
     let answer = try await fleet.call(["describe", "request", id, "--json"])
     if answer.status == 4 { return nil }
     guard answer.status == 0 else { throw ChaosError("request \(id) cannot be read at the end: \(answer.errors)") }
@@ -115,7 +115,8 @@ struct Evidence: Sendable {
           database: mission.deployment,
           revokedRole: mission.fence?.revokedRole,
           verifiedAt: mission.fence.flatMap { Self.microseconds($0.verifiedAt) },
-          tasksLost: mission.tasksLost
+          tasksLost: mission.tasksLostUnknown ? nil : mission.tasksLost,
+          mayLoseTasks: mayLoseTasks
         )
       }
     )

@@ -24,6 +24,8 @@ final class Fleet: Sendable {
   /// A Pilot's lease; the faults that stop one last longer.
   static let lease = "6s"
 
+  static let serverNames = ["store", "east", "west", "main"]
+
   /// Which server each link leads to.
   static let routes = [
     "store": "store", "nav-east": "east", "nav-west": "west", "pilot-east": "east", "pilot-west": "west",
@@ -37,8 +39,10 @@ final class Fleet: Sendable {
   init() async throws {
     folder = FileManager.default.temporaryDirectory
       .appendingPathComponent("failover-chaos-\(UUID().uuidString.lowercased().prefix(8))").resolvingSymlinksInPath()
-    var servers: [String: Server] = [:]
-    for name in ["store", "east", "west", "main"] { servers[name] = try await Server(name) }
+    let servers = try await withThrowingTaskGroup { group in
+      for name in Self.serverNames { group.addTask { try await Server(name) } }
+      return try await group.reduce(into: [String: Server]()) { $0[$1.name] = $1 }
+    }
     var links: [String: Link] = [:]
     for (name, server) in Self.routes {
       guard let port = servers[server]?.postgres.port else { throw ChaosError("no server \(server)") }
@@ -190,7 +194,7 @@ final class Fleet: Sendable {
   /// Everything is looked at more often than by default, so that two minutes hold many failovers.
   func enlist() {
     let navigator = [
-      "--heartbeat-interval", "1s", "--degraded-after", "5s", "--unreachable-after", "15s", "--debt-interval", "1s",
+      "--heartbeat-interval", "1s", "--degraded-after", "8s", "--unreachable-after", "15s", "--debt-interval", "1s",
       "--request-reconcile", "2s", "--dispatcher-poll", "1s", "--dispatcher-lease", "5s", "--dispatcher-cool-off", "2s",
       "--dispatcher-attempts", "200", "--call-timeout", "2s", "--store-connections", "6", "--cluster-connections", "3",
     ]
@@ -268,6 +272,16 @@ final class Fleet: Sendable {
 
   // MARK: The end
 
+  /// Copies the servers' logs, which go with the servers, to the daemons' logs.
+  private func keepServerLogs() {
+    for server in servers.values {
+      let copy = folder.appendingPathComponent("logs/postgres-\(server.name).log").path
+      do { try FileManager.default.copyItem(atPath: server.log, toPath: copy) } catch {
+        FileHandle.standardError.write(Data("chaos: cannot keep \(server.log): \(error.localizedDescription)\n".utf8))
+      }
+    }
+  }
+
   /// Ends all that is left, whatever it is, and removes the folder unless it is to be kept.
   func tearDown(keep: Bool) async {
     for daemon in daemons { daemon.destroy() }
@@ -278,7 +292,10 @@ final class Fleet: Sendable {
       do { try await Task.sleep(for: .milliseconds(20)) } catch { continue }
     }
     for link in links.values { link.close() }
-    for server in servers.values { await server.postgres.stop(.immediate) }
+    if keep { keepServerLogs() }
+    await withTaskGroup { group in
+      for server in servers.values { group.addTask { await server.postgres.stop(.immediate) } }
+    }
     guard !keep else { return }
     if Namespace.canMount { for cluster in Self.clusters { Namespace.unmount(place(of: cluster)) } }
     do { try FileManager.default.removeItem(at: folder) } catch {

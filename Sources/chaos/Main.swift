@@ -90,7 +90,7 @@ struct Workload: AsyncParsableCommand {
   )
 
   func run() async throws {
-    guard var worker = try TaskWorker(environment: ProcessInfo.processInfo.environment, pace: 300...900) else {
+    guard var worker = try TaskWorker(environment: ProcessInfo.processInfo.environment, pace: 300...2_500) else {
       throw ValidationError("DATABASE_URL, DEPLOYMENT, CLUSTER and GENERATION must be set, as the driver sets them")
     }
     try await worker.run()

@@ -15,8 +15,10 @@ final class Operator: Sendable {
     var isOver = false
     var requests: [String] = []
     var refused = 0
+    var refusal = ""
+    /// Requests whose operator chose to lose tasks rather than to wait.
+    var mayLose: Set<String> = []
     var sightings: [Sighting] = []
-    var problems: [Violation] = []
   }
 
   /// How many operators there are; deployment number n belongs to operator n modulo this, so that directions alternate.
@@ -33,12 +35,17 @@ final class Operator: Sendable {
   /// How many were refused before anything moved.
   var refused: Int { state.withLock { $0.refused } }
   var sightings: [Sighting] { state.withLock { $0.sightings } }
+  /// The requests that may lose tasks, and list them.
+  var mayLose: Set<String> { state.withLock { $0.mayLose } }
 
   /// Asks for no more new requests.
   func finish() { state.withLock { $0.isOver = true } }
   private var isOver: Bool { state.withLock { $0.isOver } }
 
   /// Submits one request after the other until ``finish()``.
+  ///
+  /// Modes alternate; the limits are chance, so that drains also run into their timeouts, and operators lose their patience at every
+  /// stage of a mission.
   func work(lane: Int) async throws {
     var chance = SeededGenerator(seed: seed &+ UInt64(lane) &* 7_919)
     var turn = lane
@@ -47,15 +54,29 @@ final class Operator: Sendable {
         try await Task.sleep(for: .milliseconds(500))
         continue
       }
-      let mode = turn % 2 == 0 ? "controlled" : "forced"
-      if let id = try await submit(move, mode: mode, key: "lane-\(lane)-turn-\(turn)") {
-        let patience = Duration.seconds(Int64.random(in: 10...25, using: &chance))
+      let options = Self.options(controlled: turn % 2 == 0, &chance)
+      if let id = try await submit(move, options, key: "lane-\(lane)-turn-\(turn)") {
+        let isHasty = Int.random(in: 0..<4, using: &chance) == 0
+        let patience = Duration.milliseconds(Int64.random(in: isHasty ? 300...3_000 : 10_000...25_000, using: &chance))
         try await follow(id, for: .seconds(40), patience: patience, chance: &chance)
       } else {
         try await Task.sleep(for: .seconds(1))
       }
       turn += 1
     }
+  }
+
+  private static func options(controlled: Bool, _ chance: inout SeededGenerator) -> [String] {
+    var options = ["--mode", controlled ? "controlled" : "forced", "--failure-budget", "1"]
+    options += ["--step-timeout", ["3s", "8s"].randomElement(using: &chance) ?? "8s"]
+    options += ["--commit-window", ["0s", "0s", "0s", "2s"].randomElement(using: &chance) ?? "0s"]
+    if controlled {
+      options += ["--drain-timeout", ["1s", "3s", "8s"].randomElement(using: &chance) ?? "8s"]
+      if Int.random(in: 0..<5, using: &chance) == 0 { options += ["--on-drain-timeout", "proceed"] }
+    } else {
+      options += ["--cleanup-grace", "3s"]
+    }
+    return options
   }
 
   private struct Move {
@@ -86,12 +107,9 @@ final class Operator: Sendable {
   /// Submits until it is known what became of it: the key sees to it that it happens once.
   ///
   /// - Returns: The request; nil if it was refused.
-  private func submit(_ move: Move, mode: String, key: String) async throws -> String? {
-    var arguments = [
-      "start", "--json", "--from", move.source, "--to", move.destination, "--mode", mode, "--idempotency-key", key,
-      "--drain-timeout", "6s", "--step-timeout", "8s", "--failure-budget", "1",
-    ]
-    if mode == "forced" { arguments += ["--cleanup-grace", "3s"] }
+  private func submit(_ move: Move, _ options: [String], key: String) async throws -> String? {
+    var arguments = ["start", "--json", "--from", move.source, "--to", move.destination, "--idempotency-key", key]
+    arguments += options
     for name in move.deployments { arguments += ["--deployment", name] }
     while true {
       let answer = try await fleet.call(arguments)
@@ -99,18 +117,33 @@ final class Operator: Sendable {
         let submitted = try answer.document(Submitted.self)
         keep([.request(id: submitted.id, state: submitted.state)], answer)
         state.withLock { $0.requests.append(submitted.id) }
-        progress.say(
-          "\(submitted.id): \(mode) from \(move.source) to \(move.destination), \(move.deployments.joined(separator: ", "))"
-        )
+        let names = move.deployments.joined(separator: ", ")
+        progress.say("\(submitted.id): from \(move.source) to \(move.destination), \(names); \(Self.words(options))")
+        if options.contains("proceed") { state.withLock { _ = $0.mayLose.insert(submitted.id) } }
         return submitted.id
       }
       guard answer.isUnknown else {
-        state.withLock { $0.refused += 1 }
-        progress.say("refused: \(answer.errors.split(separator: "\n").first ?? "no reason")")
+        tellRefusal(answer)
         return nil
       }
       try await Task.sleep(for: .milliseconds(300))
     }
+  }
+
+  private static func words(_ options: [String]) -> String {
+    zip(options, options.dropFirst()).filter { $0.0.hasPrefix("--") && $0.1 != "1" && $0.1 != "0s" }
+      .map { "\($0.0.dropFirst(2)) \($0.1)" }.joined(separator: ", ")
+  }
+
+  /// Says why a failover was refused, unless the last one was refused for the same reason.
+  private func tellRefusal(_ answer: Answer) {
+    let reason = answer.errors.split(whereSeparator: \.isNewline).dropFirst().joined(separator: " ")
+    let isNew = state.withLock { state in
+      state.refused += 1
+      defer { state.refusal = reason }
+      return state.refusal != reason
+    }
+    if isNew { progress.say("refused: \(reason)") }
   }
 
   /// Follows a request to its end, or as long as the limit says.
@@ -164,9 +197,13 @@ final class Operator: Sendable {
 
   private func loosePatience(_ described: Described, _ chance: inout SeededGenerator) async throws {
     let draining = described.missions.first { $0.verbs.contains("escalate") }
+    let movable = described.missions.first { $0.verbs.contains("rollback") }
     if let draining, Bool.random(using: &chance) {
       progress.say("\(draining.id): escalated")
       _ = try await fleet.call(["escalate", draining.id, "--reason", "chaos", "--json"])
+    } else if let movable, Bool.random(using: &chance) {
+      progress.say("\(movable.id): rolled back")
+      _ = try await fleet.call(["rollback", movable.id, "--reason", "chaos", "--json"])
     } else if described.request.verbs.contains("cancel") {
       progress.say("\(described.request.id): cancelled")
       _ = try await fleet.call(["cancel", described.request.id, "--reason", "chaos", "--json"])

@@ -43,7 +43,7 @@ struct Report: Sendable {
     print("debtsOpen: \(debtsOpen)")
     print("rows: \(history.writes.count)")
     print("samples: \(samples)")
-    print("handOvers: \(history.fences.count { $0.isGrant } - Fleet.deployments.count)")
+    print("handOvers: \(history.handOvers)")
     print("refusedLogins: \(history.refusedLogins)")
     print("tasksKilled: \(history.killedProcesses.count)")
     print("seconds: \(seconds)")
