@@ -37,12 +37,8 @@ extension Sortie {
 
   /// Which rule about writers is broken, if one is.
   var writerProblem: String? {
-    if database.hasSession.allSatisfy(\.self) {
-      return "two clusters write to the database of \(order.deployment.name)"
-    }
-    if database.isAllowed.allSatisfy(\.self) {
-      return "two clusters may write to the database of \(order.deployment.name)"
-    }
+    if database.hasSession.allSatisfy(\.self) { return "two clusters write to the database of \(order.deployment.name)" }
+    if database.isAllowed.allSatisfy(\.self) { return "two clusters may write to the database of \(order.deployment.name)" }
     return nil
   }
 

@@ -69,9 +69,7 @@ extension World {
       for (place, flight) in sortie.flights.enumerated() where flight.phase == .queued && flies(flight.id) {
         moves.append(.claim(index, flight: place))
       }
-      for (place, hand) in sortie.hands.enumerated() where flies(hand.flight) {
-        moves.append(.work(index, hand: place))
-      }
+      for (place, hand) in sortie.hands.enumerated() where flies(hand.flight) { moves.append(.work(index, hand: place)) }
       for side in Side.allCases where sortie.database.isEntering[side.place] { moves.append(.arrive(index, side)) }
     }
     if !news.isEmpty { moves.append(.hear) }
