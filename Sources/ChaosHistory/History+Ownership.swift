@@ -65,14 +65,13 @@ extension History {
   public static let sampleSpan: Int64 = 100_000
 
   private func twoSessions(_ tenures: Tenures) -> [Violation] {
-    sharedSamples.compactMap { sample in
-      // The server lists sessions one after the other: a list that was made while the database changed hands may show both.
-      guard tenures.grants(of: sample.database, after: sample.from, through: sample.to).isEmpty else { return nil }
-      return Violation(
-        .twoSessions,
-        "\(sample.roles.joined(separator: " and ")) had sessions in \(sample.database) at one instant"
-      )
+    // The server lists sessions one after the other: a list that was made while the database changed hands may show both.
+    let shared = sharedSamples.filter { tenures.grants(of: $0.database, after: $0.from, through: $0.to).isEmpty }
+    return Dictionary(grouping: shared) { [$0.database] + $0.roles }.map { key, samples in
+      let roles = key.dropFirst().joined(separator: " and ")
+      return Violation(.twoSessions, "\(roles) had sessions in \(key[0]) at one instant, in \(samples.count) samples")
     }
+    .sorted { $0.text < $1.text }
   }
 
   /// How long the server may take from reading a password to looking at the right to connect, in microseconds.
