@@ -20,6 +20,8 @@ public enum FaultKind: String, CaseIterable, Sendable {
   case stopWorkload
   /// A PostgreSQL server restarts in immediate mode.
   case crashServer
+  /// SIGKILL to every process of a PostgreSQL server.
+  case killServer
   /// SIGSTOP to every process of a PostgreSQL server.
   case freezeServer
   /// A link resets its connections and refuses new ones.
@@ -80,6 +82,8 @@ public enum FaultKind: String, CaseIterable, Sendable {
       Row(what: "SIGSTOP to a workload, then SIGCONT", target: .deployment, lasting: 1_000...8_000, weight: 3)
     case .crashServer:
       Row(what: "a PostgreSQL restarts in immediate mode", target: .server, lasting: 0...1_500, weight: 5)
+    case .killServer:
+      Row(what: "SIGKILL to every process of a PostgreSQL", target: .server, lasting: 0...1_500, weight: 2)
     case .freezeServer:
       Row(what: "SIGSTOP to every process of a PostgreSQL", target: .server, lasting: 1_000...4_000, weight: 2)
     case .refuseLink:

@@ -65,7 +65,8 @@ final class Injector: Sendable {
     case .killCluster: return fleet.pilots(of: target).map { $0.kill(downFor: lasting) }.contains(true)
     case .killWorkload: return killWorkload(target)
     case .stopWorkload: return await stopWorkload(target, lasting)
-    case .crashServer: return try await fleet.server(target).crash(downFor: lasting)
+    case .crashServer: return try await fleet.server(target).crash(.immediately, downFor: lasting)
+    case .killServer: return try await fleet.server(target).crash(.killed, downFor: lasting)
     case .freezeServer: return try await fleet.server(target).freeze(for: lasting)
     case .refuseLink:
       let link = try fleet.link(target)

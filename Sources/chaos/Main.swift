@@ -68,7 +68,13 @@ struct RunChaos: AsyncParsableCommand {
       kinds: kinds,
       sabotage: sabotage
     )
-    let report = try await course.run(keep: keep)
+    let report: Report
+    do {
+      report = try await course.run(keep: keep)
+    } catch is CancellationError {
+      FileHandle.standardError.write(Data("chaos: interrupted; everything that it started is gone\n".utf8))
+      throw ExitCode(130)
+    }
     report.tell()
     if !report.violations.isEmpty { throw ExitCode.failure }
   }

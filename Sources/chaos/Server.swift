@@ -52,13 +52,19 @@ final class Server: Sendable {
 
   private func leave() { isBusy.withLock { $0 = false } }
 
+  /// How a server goes down: told to, in immediate mode, or by SIGKILL.
+  enum Crash { case immediately, killed }
+
   /// Drops all sessions, and recovers from the log after a while.
   ///
   /// - Returns: Whether it was done.
-  func crash(downFor pause: Duration) async throws -> Bool {
+  func crash(_ crash: Crash, downFor pause: Duration) async throws -> Bool {
     guard take() else { return false }
     defer { leave() }
-    try await postgres.shutDown(.immediate)
+    switch crash {
+    case .immediately: try await postgres.shutDown(.immediate)
+    case .killed: try await postgres.kill()
+    }
     do { try await Task.sleep(for: pause) } catch {
       // The run is interrupted: what comes next is the taking down.
       return true
