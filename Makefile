@@ -5,7 +5,7 @@
 # How many tests run at the same time. Most wait for a database, so more than there are cores; not so many that each one's
 # deadlines are spent waiting for the others.
 TESTS_AT_ONCE ?= 4
-.PHONY: help prepare demo test format lint docs bench
+.PHONY: help prepare demo test chaos format lint docs bench
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -25,6 +25,14 @@ test: prepare ## Run all tests, on PostgreSQL servers that they start themselves
 	  SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=$(TESTS_AT_ONCE) \
 	    swift test --skip-build --disable-xctest --filter "^$$target\\." || exit 1; \
 	done
+
+# How long faults are injected, and what decides which; chance decides without a seed.
+SECONDS ?= 120
+SEED ?=
+
+chaos: prepare ## Break a running fleet for SECONDS=120, and check that every promise was kept (SEED=N repeats the faults)
+	@for product in navigatord pilotd failoverctl chaos; do swift build -c debug --product $$product >&2 || exit 1; done
+	@.build/debug/chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 format: ## Format all sources in place
 	@Scripts/format

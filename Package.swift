@@ -159,10 +159,12 @@ let package = Package(
       ],
       swiftSettings: settings
     ),
+    // What the demo and the chaos run share: a workload with real tasks, and signals.
+    .target(name: "Rehearsal", dependencies: ["LibPQ"], swiftSettings: settings),
     .executableTarget(
       name: "failoverctl",
       dependencies: [
-        "FailoverCore", "FleetFile", "Flightdeck", "LibPQ", "Navigator", "Pilot", "PrivatePostgres",
+        "FailoverCore", "FleetFile", "Flightdeck", "LibPQ", "Navigator", "Pilot", "PrivatePostgres", "Rehearsal",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -175,6 +177,19 @@ let package = Package(
       swiftSettings: settings
     ),
     .testTarget(name: "FleetFileTests", dependencies: ["FleetFile", "FailoverCore"], swiftSettings: settings),
+
+    // Chaos on real processes: the faults' plan and what judges the history, and the run itself.
+    .target(name: "ChaosHistory", swiftSettings: settings),
+    .testTarget(name: "ChaosTests", dependencies: ["ChaosHistory"], swiftSettings: settings),
+    .executableTarget(
+      name: "chaos",
+      dependencies: [
+        "ChaosHistory", "LibPQ", "PrivatePostgres", "Rehearsal",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+      ],
+      swiftSettings: settings
+    ),
 
     .testTarget(name: "PrivatePostgresTests", dependencies: ["PrivatePostgres"], swiftSettings: settings),
   ],

@@ -3,6 +3,7 @@
 import ArgumentParser
 import FailoverCore
 import LibPQ
+import Rehearsal
 import Synchronization
 
 /// Shows the whole product on this machine.

@@ -2,6 +2,7 @@
 
 import FailoverCore
 import Foundation
+import Rehearsal
 
 /// What the demo declares.
 struct DemoFleet: Sendable {
@@ -51,10 +52,8 @@ struct DemoFleet: Sendable {
         "      roles: {east: \(role(of: deployment, on: Self.east)), west: \(role(of: deployment, on: Self.west))}",
         "    secrets: {API_TOKEN: {value: \"\(UUID().uuidString)\"}}", "    process:",
         "      command: [\(JSON.text(executable).line), demo-workload]",
-        "      drain: touch \(DemoWorker.drainMarker)", "      resume: rm -f \(DemoWorker.drainMarker)",
-        "      runningTasks: cat \(DemoWorker.tasksFile)",
-        "      health: test $(($(date +%s) - $(cat \(DemoWorker.healthFile)))) -lt 10",
       ]
+      lines += TaskWorker.commands.map { "      " + $0 }
     }
     return lines.joined(separator: "\n") + "\n"
   }

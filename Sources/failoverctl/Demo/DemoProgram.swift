@@ -1,6 +1,7 @@
 // Programs that the demo starts: the daemons, and this program itself.
 
 import Foundation
+import Rehearsal
 import Synchronization
 
 #if canImport(Glibc)

@@ -4,6 +4,7 @@ import FailoverCore
 import Foundation
 import LibPQ
 import Navigator
+import Rehearsal
 
 /// The demo's world together with what watches it.
 struct DemoScene: Sendable {
@@ -88,7 +89,7 @@ struct DemoScene: Sendable {
   func waitForRefusal(of disaster: Disaster) async throws -> Int {
     var refusals = 0
     try await wait("the zombie to be refused", atMost: .seconds(20)) {
-      refusals = Self.lines(of: disaster.folder + "/" + DemoWorker.refusedFile)
+      refusals = Self.lines(of: disaster.folder + "/" + TaskWorker.refusedFile)
       return refusals >= 3
     }
     return refusals

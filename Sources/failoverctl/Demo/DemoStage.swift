@@ -5,6 +5,7 @@ import Foundation
 import LibPQ
 import Navigator
 import PrivatePostgres
+import Rehearsal
 import Synchronization
 
 /// The demo's world.

@@ -1,17 +1,21 @@
 // Signals, and finding the processes that are to get them.
 
-import Foundation
+internal import Foundation
 
 #if canImport(Glibc)
-  import Glibc
+  internal import Glibc
 #else
-  import Musl
+  internal import Musl
 #endif
 
-/// Signals to processes that the demo started.
-enum Signals {
+/// Signals to processes of this machine, and which there are.
+public enum Signals {
   /// Sends a signal; a process that has ended already is what was wanted.
-  static func send(_ signal: Int32, to process: Int32) {
+  ///
+  /// - Parameters:
+  ///   - signal: The signal's number.
+  ///   - process: The number of the process.
+  public static func send(_ signal: Int32, to process: Int32) {
     #if canImport(Glibc)
       _ = Glibc.kill(process, signal)
     #else
@@ -19,11 +23,13 @@ enum Signals {
     #endif
   }
 
-  /// The processes whose working folder is in a folder: whatever the demo's daemons have started, found without their help.
-  static func processes(in folder: String) -> [Int32] {
+  /// The processes whose working folder is a folder or below it: whatever daemons have started there, found without their help.
+  ///
+  /// - Parameter folder: An absolute path without links.
+  public static func processes(in folder: String) -> [Int32] {
     let all: [String]
     do { all = try FileManager.default.contentsOfDirectory(atPath: "/proc") } catch { return [] }
-    return all.compactMap(Int32.init).filter { process in
+    return all.compactMap { Int32($0) }.filter { process in
       do {
         let place = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(process)/cwd")
         return place == folder || place.hasPrefix(folder + "/")
@@ -34,11 +40,13 @@ enum Signals {
     }
   }
 
-  /// Lets writes to a pipe that nobody reads fail, instead of ending this program.
-  static func ignoreBrokenPipes() { _ = signal(SIGPIPE, SIG_IGN) }
+  /// Lets writes to a pipe or socket that nobody reads fail, instead of ending this program.
+  public static func ignoreBrokenPipes() { _ = signal(SIGPIPE, SIG_IGN) }
 
   /// Whether a process has not ended.
-  static func isAlive(_ process: Int32) -> Bool {
+  ///
+  /// - Parameter process: The number of the process.
+  public static func isAlive(_ process: Int32) -> Bool {
     do {
       // A process that has ended and was not waited for has a status still: `State: Z`.
       let status = try String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)
