@@ -5,7 +5,7 @@
 # How many tests run at the same time. Most wait for a database, so more than there are cores; not so many that each one's
 # deadlines are spent waiting for the others.
 TESTS_AT_ONCE ?= 4
-.PHONY: help prepare demo test chaos format lint docs bench
+.PHONY: help prepare demo test explore simulate chaos format lint docs bench
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -25,6 +25,17 @@ test: prepare ## Run all tests, on PostgreSQL servers that they start themselves
 	  SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=$(TESTS_AT_ONCE) \
 	    swift test --skip-build --disable-xctest --filter "^$$target\\." || exit 1; \
 	done
+
+explore: prepare ## Walk through every state that a small failover can reach, and check each
+	@swift build -c release --product prove >&2
+	@.build/release/prove explore
+
+# How many failovers are simulated.
+SEEDS ?= 5000
+
+simulate: prepare ## Run SEEDS=5000 failovers in virtual time with everything going wrong, and check each
+	@swift build -c release --product prove >&2
+	@.build/release/prove simulate --seeds $(SEEDS)
 
 # How long faults are injected, and what decides which; chance decides without a seed.
 SECONDS ?= 120

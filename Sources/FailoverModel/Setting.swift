@@ -200,6 +200,15 @@ public struct Setting: Sendable {
       until: .databaseReturned,
       .init(outages: 1, timeouts: 2, verbs: 1)
     ),
+    Setting(
+      "nearly back, and the destination is gone",
+      .controlled,
+      from: .promoting,
+      by: .cancel(reason: ""),
+      until: .databaseReturned,
+      losing: .destination,
+      .init(timeouts: 2, verbs: 2)
+    ),
     Setting("two forced", .forced, missions: 2, .init()),
     Setting("two controlled", .controlled, missions: 2, .init()),
   ]

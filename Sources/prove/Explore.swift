@@ -22,7 +22,7 @@ struct Explore: AsyncParsableCommand {
   )
 
   @Option(help: "How many states each setting may have, about.")
-  var states = 600_000
+  var states = 150_000
 
   @Option(help: "Explore only the settings whose names contain this.")
   var only: String?

@@ -7,6 +7,7 @@ public struct Seeded: RandomNumberGenerator, Sendable {
   /// Begins with a seed.
   public init(seed: UInt64) { state = seed }
 
+  /// The next number; all 64 bits are chance.
   public mutating func next() -> UInt64 {
     state &+= 0x9E37_79B9_7F4A_7C15
     var mixed = state

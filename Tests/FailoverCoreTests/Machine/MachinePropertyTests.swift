@@ -1,6 +1,7 @@
 // What holds for every machine over long random histories: duplicates, replay, JSON, and that its end is its end.
 
 import FailoverCore
+import FailoverModel
 import Testing
 
 /// One step of a random history: which of the events that are tried in a state is taken.

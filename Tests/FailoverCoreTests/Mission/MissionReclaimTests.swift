@@ -119,28 +119,4 @@ struct MissionReclaimTests {
     #expect(mission.held == nil && mission.wakeAt != nil)
     #expect(try mission.hear(.source, .succeeded).outcome == .rolledBack)
   }
-
-  /// Kills the destination after each bit of its work, with and without its reports heard, turns the mission back, and lets the
-  /// dead come back at the end with all that they still had in hand.
-  @Test(arguments: Example.orders, [true, false])
-  func whereverTheDestinationDiesTheSourceRunsAgain(_ order: MissionOrder, isHeard: Bool) throws {
-    var deaths = 0
-    for bits in 0..<30 {
-      var world = try World(order: order)
-      try world.settle(destinationBits: bits, isHeard: isHeard)
-      world.die(Example.destination)
-      guard world.mission.isReversible else { break }
-      deaths += 1
-      try world.tell(.rollBack(reason: "the destination burns"))
-      try world.runToTheEnd()
-      #expect(world.mission.phase == .rolledBack, "after \(bits) bits: \(world.mission)")
-      #expect(world.sessions == [Example.source] && world.allowed == [Example.source], "after \(bits) bits")
-      try world.payDebts()
-      #expect(world.running == [Example.source] && !world.isDrained, "after \(bits) bits")
-      #expect(world.debts.allSatisfy { $0.phase == .paid }, "after \(bits) bits")
-      #expect(world.violation == nil, "after \(bits) bits")
-    }
-    // Namespace, secrets, image; three bits of the fence; start, verification; and the ends of the flight.
-    #expect(deaths >= 8)
-  }
 }

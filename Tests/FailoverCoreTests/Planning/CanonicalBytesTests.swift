@@ -1,5 +1,6 @@
 // Canonical bytes: no two values share them.
 
+import FailoverModel
 import Testing
 
 @testable import FailoverCore

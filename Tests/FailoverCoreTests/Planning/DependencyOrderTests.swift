@@ -1,5 +1,6 @@
 // The order of moves: exhaustively for small graphs, by properties for large ones.
 
+import FailoverModel
 import Testing
 
 @testable import FailoverCore

@@ -1,5 +1,6 @@
 // Plans: what moves, in which order, by which steps, and what stays.
 
+import FailoverModel
 import Testing
 
 @testable import FailoverCore
