@@ -82,7 +82,7 @@ struct FlightRunner: Sendable {
           course.stepDone()
         case .failed(let error):
           logger.warning("a step failed", metadata: ["step": "\(step.kind.rawValue)", "error": "\(error)"])
-          course.stepFailed(error, jitter: .random(in: 0..<1))
+          course.stepFailed(error.failure(in: step.kind), jitter: .random(in: 0..<1))
         case .interrupted: continue
         }
       case .rest(let duration):
