@@ -5,7 +5,9 @@
 # How many tests run at the same time. Most wait for a database, so more than there are cores; not so many that each one's
 # deadlines are spent waiting for the others.
 TESTS_AT_ONCE ?= 4
-.PHONY: help prepare demo test format lint docs bench
+# How long each fuzzer runs.
+SECONDS ?= 30
+.PHONY: help prepare demo test format lint docs bench fuzz
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -37,3 +39,6 @@ docs: prepare ## Build the DocC documentation into .docs/, warnings as errors
 
 bench: prepare ## Run the benchmarks, on a PostgreSQL server that they start themselves
 	@Scripts/bench
+
+fuzz: prepare ## Fuzz what reads bytes from outside, SECONDS=30 for each target
+	@Scripts/fuzz $(SECONDS)

@@ -160,6 +160,10 @@ let package = Package(
     ),
     .testTarget(name: "FleetFileTests", dependencies: ["FleetFile", "FailoverCore"], swiftSettings: settings),
 
+    // What the fuzzers of the nested package call, and the tests with all that was ever found.
+    .target(name: "FuzzTargets", dependencies: ["FailoverCore", "FleetFile", "Flightdeck"], swiftSettings: settings),
+    .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], swiftSettings: settings),
+
     .testTarget(name: "PrivatePostgresTests", dependencies: ["PrivatePostgres"], swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]
