@@ -7,7 +7,9 @@
 TESTS_AT_ONCE ?= 4
 # How long each fuzzer runs.
 SECONDS ?= 30
-.PHONY: help prepare demo test format lint docs bench fuzz
+# The part of their names that selects mutants; all of them by default.
+ONLY ?=
+.PHONY: help prepare demo test format lint docs bench fuzz mutants
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -42,3 +44,6 @@ bench: prepare ## Run the benchmarks, on a PostgreSQL server that they start the
 
 fuzz: prepare ## Fuzz what reads bytes from outside, SECONDS=30 for each target
 	@Scripts/fuzz $(SECONDS)
+
+mutants: prepare ## Plant faults, one at a time, and see a check go red for each; ONLY=name for some
+	@swift run -q mutants $(ONLY)
