@@ -19,7 +19,7 @@ struct Mutants {
     do {
       let root = FileManager.default.currentDirectoryPath
       let table = try Mutant.table(in: root)
-      let chosen = arguments.isEmpty ? table : table.filter { mutant in arguments.contains { mutant.name.contains($0) } }
+      let chosen = table.filter { mutant in arguments.isEmpty || arguments.contains { mutant.name.contains($0) } }
       guard !chosen.isEmpty else { throw Trouble("no mutant is called '\(arguments.joined(separator: " "))'") }
       let outcomes = try Run(chosen, in: Scratch(of: root)).outcomes()
       if writesDocs {
@@ -60,7 +60,9 @@ struct Run {
     for mutant in mutants where !targets.contains(mutant.target) { targets.append(mutant.target) }
     for target in targets {
       try scratch.narrow(to: target)
-      if let log = try scratch.compile() { throw Trouble("\(target) does not build without a fault:\n\(log.suffix(2_000))") }
+      if let log = try scratch.compile() {
+        throw Trouble("\(target) does not build without a fault:\n\(log.suffix(2_000))")
+      }
       let group = mutants.filter { $0.target == target }
       var green: [String: TimeInterval] = [:]
       for check in Set(group.map(\.check)).sorted() {
@@ -88,7 +90,11 @@ struct Run {
     do { planted = try mutant.planted(in: source) } catch { return .broken("\(error)") }
     try scratch.put(planted, into: mutant.file)
     defer {
-      do { try scratch.put(source, into: mutant.file) } catch { fatalError("cannot take \(mutant.name) back: \(error)") }
+      do {
+        try scratch.put(source, into: mutant.file)
+      } catch {
+        fatalError("cannot take \(mutant.name) back: \(error)")
+      }
     }
     if let log = try scratch.compile() {
       let reason = log.split(separator: "\n").first { $0.contains("error:") } ?? "no reason was given"

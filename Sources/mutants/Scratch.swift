@@ -136,7 +136,8 @@ struct CheckResult {
       let name = line[test.upperBound...]
       for border in [" recorded an issue", " with "] {
         guard let end = name.range(of: border) else { continue }
-        return name[..<end.lowerBound].trimmingCharacters(in: CharacterSet(charactersIn: "\"()"))
+        let test = name[..<end.lowerBound].trimmingCharacters(in: CharacterSet(charactersIn: "\""))
+        return test.hasSuffix("()") ? String(test.dropLast(2)) : test
       }
     }
     switch end {
