@@ -57,7 +57,7 @@ import Testing
         sequence: Int64(attempt),
         flight: FlightID(mission: mission, side: .destination),
         report: .cancelled,
-        at: .now
+        at: Timestamp(seconds: 1_800_000_000)
       )
       try await room.pool.unit { db, unit in try PlacementStore.record([event], at: unit.now, on: db) }
       #expect(try await room.navigator.deployments().map(\.placement) == [phase])

@@ -2,6 +2,7 @@
 
 import FailoverCore
 import Flightdeck
+import LibPQ
 import Testing
 
 @testable import Navigator
@@ -61,7 +62,12 @@ import Testing
     _ = try await room.navigator.apply(room.fleet(1))
     let flight = try FlightID("fo-x.d-1.1.source.1")
     let log = (1...3).map { number in
-      FlightdeckEvent(sequence: Int64(number), flight: flight, report: .tasksRunning([]), at: .now)
+      FlightdeckEvent(
+        sequence: Int64(number),
+        flight: flight,
+        report: .tasksRunning([]),
+        at: Timestamp(seconds: 1_800_000_000)
+      )
     }
     let other = importer(room, SlowLink(log: log), batch: 3)
     let late = SlowLink(log: log) { _ = try await other.importBatch() }
