@@ -5,7 +5,9 @@
 # How many tests run at the same time. Most wait for a database, so more than there are cores; not so many that each one's
 # deadlines are spent waiting for the others.
 TESTS_AT_ONCE ?= 4
-.PHONY: help prepare demo test explore simulate chaos format lint docs bench
+# The part of their names that selects mutants; all of them by default.
+ONLY ?=
+.PHONY: help prepare demo test explore simulate chaos mutants fuzz format lint docs bench
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -38,7 +40,7 @@ simulate: prepare ## Run SEEDS=5000 failovers in virtual time with everything go
 	@.build/release/prove simulate --seeds $(SEEDS)
 
 # How long faults are injected, and what decides which; chance decides without a seed.
-SECONDS ?= 120
+chaos: SECONDS ?= 120
 SEED ?=
 
 chaos: prepare ## Break a running fleet for SECONDS=120, and check that every promise was kept (SEED=N repeats the faults)
@@ -56,3 +58,11 @@ docs: prepare ## Build the DocC documentation into .docs/, warnings as errors
 
 bench: prepare ## Run the benchmarks, on a PostgreSQL server that they start themselves
 	@Scripts/bench
+
+# How long each fuzzer runs.
+fuzz: SECONDS ?= 30
+fuzz: prepare ## Fuzz what reads bytes from outside, SECONDS=30 for each target
+	@Scripts/fuzz $(SECONDS)
+
+mutants: prepare ## Plant faults, one at a time, and see a check go red for each; ONLY=name for some
+	@swift run -q mutants $(ONLY)

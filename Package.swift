@@ -190,6 +190,12 @@ let package = Package(
       ],
       swiftSettings: settings
     ),
+    // What the fuzzers of the nested package call, and the tests with all that was ever found.
+    .target(name: "FuzzTargets", dependencies: ["FailoverCore", "FleetFile", "Flightdeck"], swiftSettings: settings),
+    // Plants faults and sees the checks go red.
+    .executableTarget(name: "mutants", swiftSettings: settings),
+    .testTarget(name: "MutantsTests", dependencies: ["mutants"], swiftSettings: settings),
+    .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], swiftSettings: settings),
 
     .testTarget(name: "PrivatePostgresTests", dependencies: ["PrivatePostgres"], swiftSettings: settings),
   ],

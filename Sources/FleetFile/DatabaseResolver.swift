@@ -83,6 +83,14 @@ struct DatabaseResolver {
       return nil
     }
     let name = "\(host)-\(parts.port ?? 5432)"
+    if serverNames.contains(name) {
+      diagnostics.add(
+        "the URL's server would be called '\(name)', as one of 'databaseServers' is",
+        fix: "name that one here, or give it another name",
+        at: server.place
+      )
+      return nil
+    }
     if !impliedServers.contains(where: { $0.name == name }) {
       impliedServers.append(DatabaseServerEntry(name: name, url: .url(server.value)))
     }

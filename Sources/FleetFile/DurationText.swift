@@ -1,5 +1,7 @@
 // Durations as people write them: 30s, 5m, 1h30m, 250ms.
 
+internal import FailoverCore
+
 /// Reads and writes durations as text.
 public enum DurationText {
   /// Reads a duration: whole numbers, each with one of the units `ms`, `s`, `m`, `h`, `d`, from the largest unit down.
@@ -27,8 +29,7 @@ public enum DurationText {
 
   /// Writes a duration so that ``parse(_:)`` reads it again; what is below a millisecond is left out.
   public static func text(of duration: Duration) -> String {
-    let parts = duration.components
-    var rest = parts.seconds * 1_000 + parts.attoseconds / 1_000_000_000_000_000
+    var rest = duration.wholeMicroseconds / 1_000
     var text = ""
     for (unit, size) in units.sorted(by: { $0.value > $1.value }) where rest >= size {
       text += "\(rest / size)\(unit)"

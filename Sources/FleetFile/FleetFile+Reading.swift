@@ -47,11 +47,22 @@ extension FleetFile {
     guard data.count <= FleetFileLimits.bytes else {
       throw .unreadable(path: path, reason: "it has more than \(FleetFileLimits.bytes / 1024 / 1024) MiB")
     }
-    guard let text = String(data: data, encoding: .utf8) else {
-      throw .unreadable(path: path, reason: "it is not UTF-8 text")
-    }
     let folder = url.standardizedFileURL.deletingLastPathComponent().path
-    try self.init(text, name: path, in: FleetFileSurroundings(folder: folder, environment: environment))
+    try self.init(Array(data), name: path, in: FleetFileSurroundings(folder: folder, environment: environment))
+  }
+
+  /// Reads and checks the bytes of a fleet file.
+  ///
+  /// - Parameters:
+  ///   - bytes: The YAML document, as UTF-8 text.
+  ///   - name: What errors call the file.
+  ///   - surroundings: What relative paths and `env:` secrets refer to.
+  /// - Throws: ``FleetFileError`` with all that is wrong.
+  public init(_ bytes: [UInt8], name: String, in surroundings: FleetFileSurroundings) throws(FleetFileError) {
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw .invalid(path: name, problems: [.brokenText(bytes)], more: 0)
+    }
+    try self.init(text, name: name, in: surroundings)
   }
 
   /// Reads and checks the text of a fleet file.
@@ -62,6 +73,7 @@ extension FleetFile {
   ///   - surroundings: What relative paths and `env:` secrets refer to.
   /// - Throws: ``FleetFileError`` with all that is wrong.
   public init(_ text: String, name: String, in surroundings: FleetFileSurroundings) throws(FleetFileError) {
+    if let problem = Unfolding(of: text).problem { throw .invalid(path: name, problems: [problem], more: 0) }
     let diagnostics = Diagnostics()
     guard let root = Self.compose(text, diagnostics),
       let map = MapReader(root, path: "", diagnostics: diagnostics)
@@ -88,6 +100,24 @@ extension FleetFile {
       diagnostics.add("the YAML cannot be read: \(error)", fix: "mend the YAML", at: beginning)
     }
     return nil
+  }
+}
+
+extension FleetFileProblem {
+  /// Bytes that are not UTF-8 text, and where they stop to be.
+  fileprivate static func brokenText(_ bytes: [UInt8]) -> FleetFileProblem {
+    var (line, column) = (1, 1)
+    var (decoder, rest) = (UTF8(), bytes.makeIterator())
+    while case .scalarValue(let scalar) = decoder.decode(&rest) {
+      (line, column) = scalar == "\n" ? (line + 1, 1) : (line, column + 1)
+    }
+    return FleetFileProblem(
+      line: line,
+      column: column,
+      path: "",
+      problem: "it is not UTF-8 text",
+      fix: "save it as UTF-8"
+    )
   }
 }
 

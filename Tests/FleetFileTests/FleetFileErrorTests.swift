@@ -297,6 +297,41 @@ struct FleetFileErrorTests {
     #expect(Samples.problems(text).contains { $0.contains("unknown key 'a60'") })
   }
 
+  @Test func `with aliases that unfold for ever in a key is refused where the key is`() {
+    var text = "a0: &a0 [x, x]\n"
+    for level in 1...60 { text += "a\(level): &a\(level) [*a\(level - 1), *a\(level - 1)]\n" }
+    let problem =
+      "a key that is no plain word, in a file with aliases that unfold to very much; use a plain word as the key"
+    #expect(Samples.problems(text + "? *a60\n: 1\n") == ["62:1: \(problem)"])
+    #expect(Samples.problems(text + "*a60 : 1\n") == ["62:1: \(problem)"])
+    #expect(Samples.problems(text + "b: {[*a60]: 1}\n") == ["62:10: \(problem)"])
+    // Only what looks like such a key, and unfolds to little.
+    #expect(Samples.problems("a: &a 1\nb: [*a, \"[::1]:80\"]").allSatisfy { !$0.contains("unfold") })
+  }
+
+  @Test func `with aliases nested in each other beyond the depth of a stack is refused`() {
+    var text = ""
+    for level in 0..<60 {
+      let inner = level == 0 ? "x" : "*a\(level - 1)"
+      text += "a\(level): &a\(level) " + String(repeating: "[", count: 900) + inner
+      text += String(repeating: "]", count: 900) + "\n"
+    }
+    #expect(Samples.problems(text) == ["1:1: its aliases may be nested more than 10000 levels deep; use fewer anchors"])
+  }
+
+  @Test func `with a server by URL that takes the name of a declared one is refused`() {
+    let problems = Samples.problems(replacing: "{server: main}", with: "{server: \"postgres://u@main/p\"}")
+    #expect(problems.isEmpty)
+    let shared = Samples.whole.replacingOccurrences(of: "- name: main", with: "- name: h-5432")
+      .replacingOccurrences(of: "{server: main}", with: "{server: \"postgres://u@h/p\"}")
+    #expect(
+      Samples.problems(shared) == [
+        "25:24: deployments[0].database.server: the URL's server would be called 'h-5432', as one of 'databaseServers' is; "
+          + "name that one here, or give it another name"
+      ]
+    )
+  }
+
   @Test func `with a thousand mistakes lists the first and counts the rest`() {
     let text = (1...1000).map { "key\($0): 1\n" }.joined()
     do {
@@ -314,16 +349,21 @@ struct FleetFileErrorTests {
       do { try FileManager.default.removeItem(at: folder) } catch { Issue.record(error) }
     }
     let binary = folder.appendingPathComponent("binary").path
-    try Data([0xff, 0xfe, 0x00]).write(to: URL(fileURLWithPath: binary))
+    try Data([0x61, 0x0a, 0xc3, 0xa9, 0x62, 0xff]).write(to: URL(fileURLWithPath: binary))
     let long = folder.appendingPathComponent("long").path
     try Data(repeating: 0x20, count: FleetFileLimits.bytes + 1).write(to: URL(fileURLWithPath: long))
     for (path, reason) in [
       ("/nowhere/fleet.yaml", "there is no such file"), (folder.path, "it is a folder"),
-      (binary, "it is not UTF-8 text"), (long, "it has more than 16 MiB"),
+      (long, "it has more than 16 MiB"),
     ] {
       #expect(throws: FleetFileError.unreadable(path: path, reason: reason)) {
         try FleetFile(contentsOf: path, environment: [:])
       }
+    }
+    #expect {
+      try FleetFile(contentsOf: binary, environment: [:])
+    } throws: { error in
+      "\(error)" == "\(binary):2:3: it is not UTF-8 text; save it as UTF-8"
     }
   }
 

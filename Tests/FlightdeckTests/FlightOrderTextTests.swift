@@ -64,7 +64,7 @@ import Testing
       cluster: "east",
       peer: "west",
       deployment: deployment,
-      generation: Generation(Int64.random(in: 0 ... .max, using: &chance)),
+      generation: Generation(Int64.random(in: 0...Generation.greatest, using: &chance)),
       plan: FlightPlan(kind: kind, side: side, steps: steps),
       drainTimeoutPolicy: chance.pick(DrainTimeoutPolicy.allCases),
       priority: chance.pick(FlightPriority.allCases),

@@ -61,6 +61,16 @@ import Testing
     #expect(try await test.status(flight.order.id).cursor == 1)
   }
 
+  @Test func `A Pilot whose heartbeat is older than its lease takes nothing until it beats again`() async throws {
+    let test = try await TestDeck.make()
+    let pilot = try await test.deck.register(pilot: "pilot-1")
+    #expect(try await test.deck.enqueue([.test()]) == [.accepted])
+    try await test.age(pilot, by: 61)
+    #expect(try await test.deck.claim(by: pilot, upTo: 1).isEmpty)
+    _ = try await test.deck.heartbeat(pilot)
+    #expect(try await test.deck.claim(by: pilot, upTo: 1).count == 1)
+  }
+
   @Test func `A second process of the same name supersedes the first, and a reused name hides no orphan`() async throws
   {
     let test = try await TestDeck.make()

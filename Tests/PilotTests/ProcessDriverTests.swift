@@ -169,6 +169,23 @@ import Testing
     #expect(cluster.processes() == [])
   }
 
+  @Test func whatRunsKeepsItsFolderAndItsSecrets() async throws {
+    let cluster = try await TestCluster()
+    let deployment = cluster.deployment()
+    let driver = try cluster.driver()
+    try await cluster.place(deployment, with: driver, 1)
+    let context = cluster.context(deployment, 1)
+    let calls: [@Sendable () async throws -> Void] = [
+      { try await driver.deleteSecrets(context) }, { try await driver.deleteNamespace(context) },
+    ]
+    for call in calls {
+      let error = await #expect(throws: StepError.self) { try await call() }
+      #expect(error?.code == .permanent)
+    }
+    #expect(!cluster.processes().isEmpty)
+    try await driver.delete(context)
+  }
+
   @Test func withinAGenerationAnOlderLeaseIsRefused() async throws {
     let cluster = try await TestCluster()
     let deployment = cluster.deployment()

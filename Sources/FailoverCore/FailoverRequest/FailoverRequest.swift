@@ -50,6 +50,21 @@ public struct FailoverRequest: StateMachine {
       self.status = status
     }
 
+    /// Reads an entry, and refuses one whose tries are not counted from 1.
+    public init(from decoder: any Decoder) throws {
+      let container = try decoder.container(keyedBy: CodingKeys.self)
+      deployment = try container.decode(DeploymentName.self, forKey: .deployment)
+      wave = try container.decode(Int.self, forKey: .wave)
+      dependsOn = try container.decode([DeploymentName].self, forKey: .dependsOn)
+      attempt = try container.decode(Int.self, forKey: .attempt)
+      status = try container.decode(Status.self, forKey: .status)
+      byOperator = try container.decode(Bool.self, forKey: .byOperator)
+      isHeld = try container.decode(Bool.self, forKey: .isHeld)
+      isAccepted = try container.decode(Bool.self, forKey: .isAccepted)
+      blockedBy = try container.decodeIfPresent(DeploymentName.self, forKey: .blockedBy)
+      guard Attempts.range.contains(attempt) else { throw decoder.corrupted("attempts are counted from 1") }
+    }
+
     /// How far a deployment is.
     public enum Status: Hashable, Codable, Sendable {
       /// Not yet admitted.
@@ -81,6 +96,15 @@ public struct FailoverRequest: StateMachine {
       self.missionsInFlight = missionsInFlight
       self.failureBudget = failureBudget
       self.hasCanary = hasCanary
+    }
+
+    /// Reads limits, and refuses those under which nothing would ever be admitted.
+    public init(from decoder: any Decoder) throws {
+      let container = try decoder.container(keyedBy: CodingKeys.self)
+      missionsInFlight = try container.decode(Int.self, forKey: .missionsInFlight)
+      failureBudget = try container.decode(Int.self, forKey: .failureBudget)
+      hasCanary = try container.decode(Bool.self, forKey: .hasCanary)
+      guard missionsInFlight >= 1, failureBudget >= 1 else { throw decoder.corrupted("limits are 1 or more") }
     }
 
     /// How many of `missions` may fail by a share of them: at least 1.

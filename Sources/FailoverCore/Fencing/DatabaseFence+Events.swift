@@ -70,7 +70,9 @@ extension DatabaseFence {
 
   private mutating func terminated(_ sessions: Int) throws(IllegalTransition) -> Reaction<Action> {
     guard case .terminating(var siege) = state else { throw illegal(.terminated, "no session was to be ended") }
-    siege.terminated += sessions
+    guard sessions >= 0 else { throw illegal(.terminated, "no fewer than no sessions can be ended") }
+    let (sum, overflow) = siege.terminated.addingReportingOverflow(sessions)
+    siege.terminated = overflow ? .max : sum
     state = .counting(siege)
     return .acted([.countSessions(roles: order.shutOutRoles)])
   }

@@ -95,6 +95,16 @@ public struct FenceLimits: Hashable, Codable, Sendable {
     self.replicationLag = replicationLag
     self.retainedWAL = retainedWAL
   }
+
+  /// Reads limits, and refuses those under which no session would ever be counted.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    rounds = try container.decode(Int.self, forKey: .rounds)
+    pause = try container.decode(RetryPolicy.self, forKey: .pause)
+    replicationLag = try container.decodeIfPresent(Int64.self, forKey: .replicationLag)
+    retainedWAL = try container.decodeIfPresent(Int64.self, forKey: .retainedWAL)
+    guard rounds >= 1 else { throw decoder.corrupted("sessions are counted at least once") }
+  }
 }
 
 /// What the endpoint of a database leads to.

@@ -109,7 +109,8 @@ extension Flight {
   ) throws(IllegalTransition) -> Reaction<Action> {
     if case .stale(let reason) = try holder(epoch, .fail) { return .ignored(reason) }
     guard tries >= 1 else { throw illegal(.fail, "a failure is at least one try") }
-    attempts += tries
+    let (sum, overflow) = attempts.addingReportingOverflow(tries)
+    attempts = overflow ? .max : sum
     if cancelRequested { return end(.cancelled) }
     guard failure.code.isRetryable else { return end(.failed(failure)) }
     guard attempts < limits.attempts else {

@@ -93,6 +93,25 @@ public struct Flight: StateMachine {
     self.state = .queued(notBefore: now)
   }
 
+  /// Reads a flight, and refuses one that no sequence of events leads to.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    id = try container.decode(FlightID.self, forKey: .id)
+    plan = try container.decode(FlightPlan.self, forKey: .plan)
+    limits = try container.decode(FlightLimits.self, forKey: .limits)
+    cursor = try container.decode(Int.self, forKey: .cursor)
+    attempts = try container.decode(Int.self, forKey: .attempts)
+    takeovers = try container.decode(Int.self, forKey: .takeovers)
+    clearances = try container.decode([Clearance].self, forKey: .clearances)
+    cancelRequested = try container.decode(Bool.self, forKey: .cancelRequested)
+    newestEpoch = try container.decodeIfPresent(LeaseEpoch.self, forKey: .newestEpoch)
+    state = try container.decode(State.self, forKey: .state)
+    guard (0...plan.steps.count).contains(cursor) else { throw decoder.corrupted("the plan has no step \(cursor)") }
+    guard attempts >= 0, (0...limits.takeovers).contains(takeovers) else {
+      throw decoder.corrupted("the tries of a flight are counted from 0 to its limits")
+    }
+  }
+
   /// Where the flight is.
   public var phase: Phase {
     switch state {

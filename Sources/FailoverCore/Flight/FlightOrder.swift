@@ -94,6 +94,17 @@ public struct FlightLimits: Hashable, Codable, Sendable {
     self.takeovers = takeovers
     self.coolOff = coolOff
   }
+
+  /// Reads limits, and refuses those that no flight can have.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    attempts = try container.decode(Int.self, forKey: .attempts)
+    takeovers = try container.decode(Int.self, forKey: .takeovers)
+    coolOff = try container.decode(RetryPolicy.self, forKey: .coolOff)
+    guard Attempts.range.contains(attempts), Attempts.range.contains(takeovers) else {
+      throw decoder.corrupted("a flight needs at least one try")
+    }
+  }
 }
 
 /// Why a try, or a whole flight, failed.

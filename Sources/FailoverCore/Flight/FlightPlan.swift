@@ -118,6 +118,15 @@ public struct FlightPlan: Hashable, Codable, Sendable {
     self.steps = steps
   }
 
+  /// Reads a plan, and refuses one without steps.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    kind = try container.decode(FlightPlanKind.self, forKey: .kind)
+    side = try container.decode(Side.self, forKey: .side)
+    steps = try container.decode([Step].self, forKey: .steps)
+    guard !steps.isEmpty else { throw decoder.corrupted("a plan has at least one step") }
+  }
+
   /// The plan that the table holds for this kind and side, with the timeouts given.
   ///
   /// - Parameters:
@@ -131,7 +140,7 @@ public struct FlightPlan: Hashable, Codable, Sendable {
     stepTimeout: Duration = Defaults.stepTimeout,
     drainTimeout: Duration = Defaults.drainTimeout
   ) -> FlightPlan {
-    guard let row = table.first(where: { $0.kind == kind && $0.side == side }) else {
+    guard let row = row(kind, side) else {
       preconditionFailure("the table of flight plans has no row for \(kind) \(side)")
     }
     let steps = row.steps.map { step in
@@ -145,6 +154,11 @@ public struct FlightPlan: Hashable, Codable, Sendable {
     return FlightPlan(kind: kind, side: side, steps: steps)
   }
 
+  /// The row of the table for this kind and side, or nil: some kinds are flown by one side only.
+  static func row(_ kind: FlightPlanKind, _ side: Side) -> FlightPlan? {
+    table.first { $0.kind == kind && $0.side == side }
+  }
+
   /// How long a flight with this plan may take before it is given up: every step once, and the slack for a Pilot that dies
   /// and is replaced.
   ///
@@ -152,7 +166,7 @@ public struct FlightPlan: Hashable, Codable, Sendable {
   public func allowance(until clearance: Clearance? = nil) -> Duration {
     var sum = Defaults.phaseSlack
     for step in steps {
-      sum += step.timeout
+      sum = sum.saturatingAdd(step.timeout)
       if let clearance, step.grants == clearance { break }
     }
     return sum

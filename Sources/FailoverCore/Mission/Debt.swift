@@ -49,6 +49,24 @@ public struct Debt: StateMachine {
     self.phase = note.abandoned ? .abandoned : .open
   }
 
+  /// Reads a debt, and refuses one whose flights are not counted from 0.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    mission = try container.decode(MissionID.self, forKey: .mission)
+    note = try container.decode(DebtNote.self, forKey: .note)
+    generation = try container.decode(Generation.self, forKey: .generation)
+    payingFlight = try container.decodeIfPresent(FlightID.self, forKey: .payingFlight)
+    flights = try container.decode(Int.self, forKey: .flights)
+    lastFailure = try container.decodeIfPresent(FlightFailure.self, forKey: .lastFailure)
+    failures = try container.decode(Int.self, forKey: .failures)
+    retryAfter = try container.decodeIfPresent(Timestamp.self, forKey: .retryAfter)
+    phase = try container.decode(Phase.self, forKey: .phase)
+    let counts = 0...Attempts.range.upperBound
+    guard counts.contains(flights), counts.contains(failures) else {
+      throw decoder.corrupted("the flights of a debt are counted from 0")
+    }
+  }
+
   /// The direction of the flights that pay a debt on this side: a source is cleaned as after a forced move, a destination
   /// as in a rollback.
   public static func direction(of side: Side) -> Direction {

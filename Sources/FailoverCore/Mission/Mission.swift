@@ -33,6 +33,17 @@ public struct Mission: StateMachine {
     case cancelled(Ending)
     case rolledBack(Ending)
     case skipped(SkipReason)
+
+    /// The two flights that count, while there are some.
+    var legs: (source: Leg, destination: Leg)? {
+      switch self {
+      case .draining(let move), .fencing(let move), .promoting(let move), .window(let move, _):
+        (move.source, move.destination)
+      case .cleaning(let commitment): (commitment.source, commitment.destination)
+      case .rollingBack(let retreat): (retreat.source, retreat.destination)
+      case .pending, .succeeded, .failed, .cancelled, .rolledBack, .skipped: nil
+      }
+    }
   }
 
   /// A flight as the mission knows it.
@@ -182,6 +193,21 @@ public struct Mission: StateMachine {
     self.order = order
     self.mode = order.mode
     self.state = .pending
+  }
+
+  /// Reads a mission, and refuses one that has flights which nobody can fly.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    order = try container.decode(MissionOrder.self, forKey: .order)
+    mode = try container.decode(FailoverMode.self, forKey: .mode)
+    state = try container.decode(State.self, forKey: .state)
+    guard order.source != order.destination else {
+      throw decoder.corrupted("a mission moves a deployment between two clusters")
+    }
+    guard let (source, destination) = state.legs else { return }
+    guard FlightPlan.row(source.plan, .source) != nil, FlightPlan.row(destination.plan, .destination) != nil else {
+      throw decoder.corrupted("there is no plan for one of the mission's flights")
+    }
   }
 
   /// The mission's identifier.

@@ -23,6 +23,7 @@ struct CanonicalBytes {
     add(tag, bytes: Self.bytes(of: fraction == 0 ? 0 : fraction.bitPattern))
   }
 
+  /// A duration, in whole microseconds: the precision of everything that is stored and waited for.
   mutating func add(_ tag: Tag, _ duration: Duration) { add(tag, duration.wholeMicroseconds) }
 
   /// A value of several fields.

@@ -105,6 +105,24 @@ extension FailoverPlan {
   ///
   /// Words are not part of it, nor are warnings and the estimated time: none of them changes what is done.
   static func hash(options: FailoverOptions, missions: [PlannedMission], skipped: [SkippedDeployment]) -> ContentHash {
+    ContentHash(of: content(options: options, missions: missions, skipped: skipped))
+  }
+
+  /// The bytes that the hash of a plan is taken of; for the fuzzer, which compares them with the plans.
+  @_spi(Fuzzing)
+  public static func canonicalBytes(
+    options: FailoverOptions,
+    missions: [PlannedMission],
+    skipped: [SkippedDeployment]
+  ) -> [UInt8] {
+    content(options: options, missions: missions, skipped: skipped).bytes
+  }
+
+  private static func content(
+    options: FailoverOptions,
+    missions: [PlannedMission],
+    skipped: [SkippedDeployment]
+  ) -> CanonicalBytes {
     var content = CanonicalBytes()
     content.add(1, "plan/1")
     content.add(2) { options.write(to: &$0) }
@@ -113,7 +131,7 @@ extension FailoverPlan {
       bytes.add(1, skip.deployment.rawValue)
       bytes.add(2, skip.reason.code.rawValue)
     }
-    return ContentHash(of: content)
+    return content
   }
 }
 

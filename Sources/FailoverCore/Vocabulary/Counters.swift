@@ -18,13 +18,16 @@ public struct Generation: Hashable, Comparable, Codable, Sendable, CustomStringC
   /// Reads a generation from its number.
   public init(from decoder: any Decoder) throws {
     let value = try decoder.singleValueContainer().decode(Int64.self)
-    guard value >= 0 else {
-      throw DecodingError.dataCorrupted(
-        .init(codingPath: decoder.codingPath, debugDescription: "a generation is never negative")
-      )
+    guard (0...Self.greatest).contains(value) else {
+      throw decoder.corrupted("a generation is a number from 0 to \(Self.greatest)")
     }
     rawValue = value
   }
+
+  /// The greatest number that is read from anywhere.
+  ///
+  /// No deployment is handed over so often, and from there on the next generation always exists.
+  public static let greatest = Int64.max / 2
 
   /// Writes the generation as its number.
   public func encode(to encoder: any Encoder) throws {

@@ -126,6 +126,12 @@ public struct FlightID: Hashable, Comparable, Codable, Sendable, CustomStringCon
 
 /// Reads the number of a try as it is written: from 1, without sign or leading zero, so that one subject has one text.
 private func attemptNumber(_ text: Substring) -> Int? {
-  guard let number = Int(text), number >= 1, String(number) == text else { return nil }
+  guard let number = Int(text), Attempts.range.contains(number), String(number) == text else { return nil }
   return number
+}
+
+/// The numbers of tries that are read from anywhere.
+enum Attempts {
+  /// Far beyond what anybody tries, and so far from the end of `Int` that the number after it always exists.
+  static let range = 1...1_000_000_000
 }

@@ -15,12 +15,24 @@ public struct RetryPolicy: Hashable, Codable, Sendable {
 
   /// Makes a policy.
   public init(first: Duration, most: Duration, factor: Double = 2, jitter: Double = 0.2) {
-    precondition(first >= .zero && most >= first && factor >= 1 && (0...1).contains(jitter), "not a backoff")
     self.first = first
     self.most = most
     self.factor = factor
     self.jitter = jitter
+    precondition(isBackoff, "not a backoff")
   }
+
+  /// Reads a policy, and refuses one whose waits would not grow.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    first = try container.decode(Duration.self, forKey: .first)
+    most = try container.decode(Duration.self, forKey: .most)
+    factor = try container.decode(Double.self, forKey: .factor)
+    jitter = try container.decode(Double.self, forKey: .jitter)
+    guard isBackoff else { throw decoder.corrupted("not a backoff") }
+  }
+
+  private var isBackoff: Bool { first >= .zero && most >= first && factor >= 1 && (0...1).contains(jitter) }
 
   /// The wait before try number `attempt + 1`, after `attempt` tries failed.
   ///

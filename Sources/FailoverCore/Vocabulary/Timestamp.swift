@@ -54,12 +54,14 @@ public struct Timestamp: Hashable, Comparable, Codable, Sendable {
 extension Duration {
   /// The duration in whole microseconds, rounded towards zero and held within the range of `Int64`.
   public var wholeMicroseconds: Int64 {
-    let (seconds, attoseconds) = components
-    let (scaled, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000)
-    guard !overflow else { return seconds < 0 ? .min : .max }
-    let (sum, overflowed) = scaled.addingReportingOverflow(attoseconds / 1_000_000_000_000)
-    guard !overflowed else { return seconds < 0 ? .min : .max }
-    return sum
+    // Not by `components`, whose seconds do not hold every duration that can be written down and read.
+    Int64(clamping: attoseconds / 1_000_000_000_000)
+  }
+
+  /// The sum, held within the range of durations: `+` traps where it leaves it.
+  func saturatingAdd(_ other: Duration) -> Duration {
+    let (sum, overflow) = attoseconds.addingReportingOverflow(other.attoseconds)
+    return Duration(attoseconds: overflow ? (other < .zero ? .min : .max) : sum)
   }
 
   /// The duration in seconds, as the command line and the JSON documents show durations.

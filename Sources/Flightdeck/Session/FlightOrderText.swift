@@ -189,7 +189,7 @@ struct FlightOrderReader {
       skip(",\"cluster\":"), let cluster = name(ClusterName.self),
       skip(",\"deployment\":"), let deployment = deployment(),
       skip(",\"drainTimeoutPolicy\":"), let policy = word(DrainTimeoutPolicy.self),
-      skip(",\"generation\":"), let generation = number(), generation >= 0,
+      skip(",\"generation\":"), let generation = number(), (0...Generation.greatest).contains(generation),
       skip(",\"id\":"), let idText = string(), let id = flightID(idText),
       skip(",\"peer\":"), let peer = name(ClusterName.self),
       skip(",\"plan\":{\"kind\":"), let kind = word(FlightPlanKind.self),
@@ -197,7 +197,7 @@ struct FlightOrderReader {
       skip(",\"steps\":"), let steps = list({ $0.step() }), !steps.isEmpty,
       skip("},\"priority\":"), let rank = number(), let priority = FlightPriority(rawValue: Int(rank)), skip("}")
     else { return nil }
-    return FlightOrder(
+    let order = FlightOrder(
       id: id,
       cluster: cluster,
       peer: peer,
@@ -208,6 +208,8 @@ struct FlightOrderReader {
       priority: priority,
       clearances: clearances
     )
+    // A list in another order than its type keeps it is not the writer's; the same below.
+    return order.clearances == clearances ? order : nil
   }
 
   private func flightID(_ text: String) -> FlightID? {
@@ -250,7 +252,7 @@ struct FlightOrderReader {
       skip(",\"secrets\":"), let secrets = list({ $0.secret() }),
       skip(",\"workspace\":"), let workspace = self.name(WorkspaceName.self), skip("}")
     else { return nil }
-    return Deployment(
+    let deployment = Deployment(
       name: name,
       workspace: workspace,
       image: image,
@@ -261,6 +263,7 @@ struct FlightOrderReader {
       priority: Int(priority),
       dependsOn: dependsOn
     )
+    return deployment.secrets == secrets && deployment.dependsOn == dependsOn ? deployment : nil
   }
 
   private mutating func database() -> Database? {
@@ -269,7 +272,8 @@ struct FlightOrderReader {
       skip(",\"roles\":"), let roles = list({ $0.role() }),
       skip(",\"server\":"), let server = string(), skip("}")
     else { return nil }
-    return Database(server: server, name: name, ownership: ownership, roles: roles)
+    let database = Database(server: server, name: name, ownership: ownership, roles: roles)
+    return database.roles == roles ? database : nil
   }
 
   private mutating func role() -> Database.RoleAssignment? {
@@ -293,7 +297,7 @@ struct FlightOrderReader {
       let health = optional(",\"health\":"), skip(",\"name\":"), let name = string(),
       let resume = optional(",\"resume\":"), let runningTasks = optional(",\"runningTasks\":"), skip("}")
     else { return nil }
-    return ProcessSpec(
+    let process = ProcessSpec(
       name: name,
       command: command,
       environment: environment,
@@ -302,6 +306,7 @@ struct FlightOrderReader {
       runningTasks: runningTasks.words,
       health: health.words
     )
+    return process.environment == environment ? process : nil
   }
 
   private mutating func variable() -> ProcessSpec.Variable? {
@@ -339,7 +344,8 @@ struct FlightOrderReader {
     guard place < text.count, text[place] == UInt8(ascii: "\"") else { return nil }
     var end = place + 1
     while end < text.count, text[end] != UInt8(ascii: "\"") {
-      if text[end] == UInt8(ascii: "\\") { return nil }
+      // Neither an escape nor a control character is the writer's.
+      if text[end] == UInt8(ascii: "\\") || text[end] < 0x20 { return nil }
       end += 1
     }
     guard end < text.count else { return nil }
@@ -363,7 +369,9 @@ struct FlightOrderReader {
       value = sum
       place += 1
     }
-    return place > start ? value : nil
+    guard place > start else { return nil }
+    // JSON knows no number that begins with a needless 0.
+    return place == start + 1 || text[start] != UInt8(ascii: "0") ? value : nil
   }
 
   private mutating func word<Word: RawRepresentable<String>>(_ type: Word.Type) -> Word? {
