@@ -4,7 +4,7 @@ import FailoverModel
 import Testing
 
 @Suite("Explorer") struct ExplorerTests {
-  @Test(arguments: ["controlled", "forced", "forced, outage", "nearly back, mishap"])
+  @Test(arguments: ["controlled", "forced", "forced, outage", "nearly back, mishap", "forced, slip"])
   func everyStateOfASmallSettingKeepsTheRulesAndComesToAnEnd(_ name: String) async throws {
     let setting = try #require(Setting.all.first { $0.name == name })
     let findings = await Explorer(from: setting.world).run()
