@@ -28,7 +28,7 @@ test: prepare ## Run all tests, on PostgreSQL servers that they start themselves
 	    swift test --skip-build --disable-xctest --filter "^$$target\\." || exit 1; \
 	done
 
-explore: prepare ## Walk through every state that a small failover can reach, and check each
+explore: prepare ## Walk through the states that small failovers can reach, and check each
 	@swift build -c release --product prove >&2
 	@.build/release/prove explore
 

@@ -48,6 +48,7 @@ public struct Explorer: Sendable {
   public init(from first: World, stateLimit: Int = .max, workers: Int = 2) {
     self.first = first
     self.stateLimit = stateLimit
+    precondition(workers >= 1, "somebody has to walk")
     self.workers = workers
   }
 
@@ -90,7 +91,7 @@ public struct Explorer: Sendable {
         findings.made.formUnion(harvest.made)
         live.formUnion(harvest.live)
         if let broken = harvest.broken {
-          let moves = path(to: broken.origin, origins)
+          let moves = broken.key == key ? [] : path(to: broken.origin, origins)
           findings.violations.append(Violation(rule: broken.rule, moves: moves))
         }
         for found in harvest.found where origins[found.key] == nil {
@@ -104,6 +105,12 @@ public struct Explorer: Sendable {
       progress(findings)
       if findings.states >= stateLimit, !next.isEmpty {
         findings.isComplete = false
+        // They count as met, so they are checked like the others; only their moves are not made.
+        for harvest in await harvest(next, known: origins, live: live, onlyChecked: true) {
+          findings.made.formUnion(harvest.made)
+          guard let broken = harvest.broken else { continue }
+          findings.violations.append(Violation(rule: broken.rule, moves: path(to: broken.origin, origins)))
+        }
         break
       }
       level = next
@@ -111,12 +118,17 @@ public struct Explorer: Sendable {
     return findings
   }
 
-  private func harvest(_ level: [Found], known: [UInt64: Origin], live: Set<UInt64>) async -> [Harvest] {
+  private func harvest(
+    _ level: [Found],
+    known: [UInt64: Origin],
+    live: Set<UInt64>,
+    onlyChecked: Bool = false
+  ) async -> [Harvest] {
     let size = max(1, (level.count + workers - 1) / workers)
     return await withTaskGroup(of: (Int, Harvest).self) { group in
       for (place, start) in stride(from: 0, to: level.count, by: size).enumerated() {
         let part = level[start..<min(start + size, level.count)]
-        group.addTask { (place, Self.harvest(part, known: known, live: live)) }
+        group.addTask { (place, Self.harvest(part, known: known, live: live, onlyChecked)) }
       }
       var harvests: [(Int, Harvest)] = []
       for await harvest in group { harvests.append(harvest) }
@@ -125,7 +137,12 @@ public struct Explorer: Sendable {
     }
   }
 
-  private static func harvest(_ part: ArraySlice<Found>, known: [UInt64: Origin], live: Set<UInt64>) -> Harvest {
+  private static func harvest(
+    _ part: ArraySlice<Found>,
+    known: [UInt64: Origin],
+    live: Set<UInt64>,
+    _ onlyChecked: Bool
+  ) -> Harvest {
     var harvest = Harvest()
     var own: Set<UInt64> = []
     for found in part {
@@ -134,6 +151,7 @@ public struct Explorer: Sendable {
         harvest.broken = (rule, found.key, origin)
         return harvest
       }
+      if onlyChecked { continue }
       for (place, move) in found.world.moves.enumerated() {
         let world = found.world.taking(move)
         harvest.transitions += 1

@@ -69,7 +69,9 @@ extension World {
     let reaction = try apply(event, to: &after)
     let actions = reaction.actions
     sorties[index].mission = after
-    if after != before, let problem = MissionRules.problem(from: before, by: event, actions, to: after) {
+    if after != before || !actions.isEmpty,
+      let problem = MissionRules.problem(from: before, by: event, actions, to: after)
+    {
       violate(problem)
     }
     for action in actions { act(action, index) }

@@ -39,12 +39,17 @@ extension World {
     guard let index = sorties.indices.first(where: { sorties[$0].mission.held != nil }) else {
       return violate("nothing moves, and nobody is asked for help")
     }
-    help += 1
+    sorties[index].help += 1
     let mission = sorties[index].mission
-    switch help {
-    case 1: try tell(index, .retry)
+    switch sorties[index].help {
+    case 1, 3: try tell(index, .retry)
     case 2: try tell(index, mission.isReversible ? .rollBack(reason: "it is stuck") : .retry)
-    default: try tell(index, .abandon(reason: "it is stuck"))
+    default:
+      // Where everything works, giving up must not be the only way out.
+      if planes.allSatisfy({ !$0.isDead }) {
+        return violate("only giving up helps: \(mission.held?.description ?? "")")
+      }
+      try tell(index, .abandon(reason: "it is stuck"))
     }
   }
 
@@ -92,6 +97,7 @@ extension World {
       self = taking(move)
       self.made += made
     }
+    if violation == nil, !progress.isEmpty { violate("what was left does not come to rest") }
   }
 
   /// What must be true when all is over, and is not.
@@ -130,19 +136,25 @@ extension Sortie {
     if !alive.isEmpty { return "flights were left behind: \(alive)" }
     let owner = database.isAllowed[destination] ? order.destination : order.source
     // Who gives a mission up in the middle of a hand-over knows that nobody knows: that is the debt on record.
-    if ownership.cluster != owner, mission.phase != .failed {
+    if ownership.cluster != owner, mission.phase != .failed || !debts.contains(where: { !$0.note.mayBePaidAlone }) {
       return "\(owner) has the database, and \(ownership.cluster) is on record"
     }
-    let isRecorded = debts.contains { $0.phase == .open || $0.phase == .abandoned }
+    func isRecorded(_ cluster: ClusterName) -> Bool {
+      debts.contains { ($0.phase == .open || $0.phase == .abandoned) && $0.note.cluster == cluster }
+    }
     switch mission.phase {
     case .succeeded:
       if database.hasSession != [false, true] { return "it succeeded, and \(database.hasSession) write" }
-      if workloads[source].isRunning, !isRecorded { return "it succeeded, and the source runs" }
-      if workloads[source].hasNamespace, !isRecorded { return "it succeeded, and the source is forgotten" }
+      if workloads[source].isRunning, !isRecorded(order.source) { return "it succeeded, and the source runs" }
+      if workloads[source].hasNamespace, !isRecorded(order.source) {
+        return "it succeeded, and the source is forgotten"
+      }
     case .rolledBack:
       if database.hasSession != [true, false] { return "it was rolled back, and \(database.hasSession) write" }
-      if workloads[destination].isRunning, !isRecorded { return "it was rolled back, and the destination runs" }
-      if workloads[destination].hasNamespace, !isRecorded {
+      if workloads[destination].isRunning, !isRecorded(order.destination) {
+        return "it was rolled back, and the destination runs"
+      }
+      if workloads[destination].hasNamespace, !isRecorded(order.destination) {
         return "it was rolled back, and the destination is forgotten"
       }
       if workloads[source].isDrained || workloads[source].isCordoned {

@@ -332,11 +332,13 @@ extension World {
     sorties[index].hands[place].stage = .ready
   }
 
-  private mutating func drainTimeout(_ index: Int, _ place: Int) throws {
-    guard sorties[index].order.drainTimeoutPolicy == .proceed else { return try fail(index, place, .drainTimeout) }
-    let tasks = sorties[index].workloads[Side.source.place].tasks
-    sorties[index].workloads[Side.source.place].isDrained = true
-    sorties[index].hands[place].stage = .done(.drained(tasksLost: tasks == 0 ? [] : ["task"]))
+  mutating func drainTimeout(_ index: Int, _ place: Int) throws {
+    let source = sorties[index].workloads[Side.source.place]
+    // Who has not asked the workload to stop taking tasks cannot have waited too long for them.
+    guard sorties[index].order.drainTimeoutPolicy == .proceed, source.isDrained else {
+      return try fail(index, place, .drainTimeout)
+    }
+    sorties[index].hands[place].stage = .done(.drained(tasksLost: source.tasks == 0 ? [] : ["task"]))
   }
 
   static func event(_ verb: Mission.Event.Kind) -> Mission.Event {

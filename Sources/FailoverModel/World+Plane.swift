@@ -118,7 +118,7 @@ extension World {
       plan: flight.plan,
       cursor: flight.cursor,
       clearances: flight.clearances,
-      attemptsPerLease: 1,
+      attemptsPerLease: attemptsPerLease,
       backoff: .coolOff
     )
     sorties[index].hands.append(Hand(flight: flight.id, epoch: epoch, course: course))
@@ -205,8 +205,18 @@ extension World {
 
   /// A controlled move takes the database only from a source that has drained.
   private mutating func checkDrained(_ index: Int) {
-    if sorties[index].mission.mode == .controlled, !sorties[index].workloads[Side.source.place].isDrained {
+    let source = sorties[index].workloads[Side.source.place]
+    let isDone = source.isDrained && (source.tasks == 0 || sorties[index].order.drainTimeoutPolicy == .proceed)
+    if sorties[index].mission.mode == .controlled, !isDone {
       violate("the database was taken from a source that still works")
+    }
+  }
+
+  /// Nothing of a source is deleted before its destination was seen to be well.
+  private mutating func checkVerified(_ hand: Hand, _ index: Int) {
+    let isOfThisTry = hand.flight.mission == sorties[index].mission.id
+    if hand.flight.side == .source, hand.flight.direction == .forward, isOfThisTry, !sorties[index].isVerified {
+      violate("the source was deleted before the destination was verified")
     }
   }
 
@@ -248,13 +258,12 @@ extension World {
         if side == .destination { sorties[index].isVerified = true }
       }
     case .deleteDeployment:
-      if hand.flight.side == .source, hand.flight.mission == sorties[index].mission.id, !sorties[index].isVerified {
-        violate("the source was deleted before the destination was verified")
-      }
+      checkVerified(hand, index)
       workload.isRunning = false
       sorties[index].database.hasSession[side.place] = false
       sorties[index].database.isEntering[side.place] = false
     case .deleteNamespace:
+      checkVerified(hand, index)
       workload.hasNamespace = false
       if step.grants != nil { evidence = .deleted }
     case .applySecrets, .checkImage, .deleteSecrets, .fenceDatabase, .returnDatabase, .reclaimDatabase: break
@@ -276,6 +285,10 @@ extension World {
     switch sorties[index].serve(action, for: fence.order, to: receiver) {
     case .event(let event):
       if case .revoked = event, kind == .fenceDatabase { checkDrained(index) }
+      let giver = receiver.other.place
+      if case .granted = event, sorties[index].database.hasSession[giver] || sorties[index].database.isEntering[giver] {
+        violate("the database was granted while the giver was in it, or entering")
+      }
       var fence = fence
       guard let next = try apply(event, to: &fence).actions.first else { return true }
       hand.stage = .fencing(fence, next)

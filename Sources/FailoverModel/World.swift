@@ -23,8 +23,8 @@ public struct World: Hashable, Sendable {
   public internal(set) var budget: Budget
   /// The limits of a flight's tries; no part of the state.
   var flightLimits = FlightLimits(attempts: 2, takeovers: 2)
-  /// How often an operator has helped in a fair run.
-  var help = 0
+  /// How many tries of a step one lease has; no part of the state.
+  var attemptsPerLease = 1
   /// The clock of everybody.
   public internal(set) var now: Timestamp
   /// Which rule was broken first, or nil.
@@ -126,7 +126,7 @@ public struct World: Hashable, Sendable {
   /// Equal in all that decides what can happen.
   public static func == (left: World, right: World) -> Bool {
     left.request == right.request && left.sorties == right.sorties && left.news == right.news
-      && left.planes == right.planes && left.budget == right.budget && left.help == right.help
+      && left.planes == right.planes && left.budget == right.budget
       && left.now == right.now && left.violation == right.violation
   }
 
@@ -137,7 +137,6 @@ public struct World: Hashable, Sendable {
     hasher.combine(news)
     hasher.combine(planes)
     hasher.combine(budget)
-    hasher.combine(help)
     hasher.combine(now)
     hasher.combine(violation)
   }
@@ -151,8 +150,10 @@ public struct World: Hashable, Sendable {
     to machine: inout Machine,
     at time: Timestamp? = nil
   ) throws(IllegalTransition) -> Reaction<Machine.Action> {
+    let old = machine
     let before = machine.phase
     let reaction = try machine.apply(event, at: time ?? now)
+    if reaction.isIgnored, machine != old { violate("\(Machine.self) ignored \(event.kind.rawValue) and changed") }
     if case .acted = reaction { made.append(MadeTransition(Machine.self, before, event.kind, machine.phase)) }
     return reaction
   }
@@ -203,6 +204,8 @@ public struct Sortie: Hashable, Sendable {
   public internal(set) var mission: Mission
   /// What it left behind.
   public internal(set) var debts: [Debt] = []
+  /// How often an operator has helped it in a fair run.
+  var help = 0
   /// Everything that was ever launched, with what was granted to it.
   var launches: [Launch] = []
   /// The flights that the Flightdecks know, by their launch.

@@ -11,7 +11,8 @@ struct Explore: AsyncParsableCommand {
     discussion: """
       Each setting is a small failover and what may go wrong in it. From its first state every move is made, then from each state that
       this leads to, until nothing is new. Every state is checked against the invariants, and from every state a run without further
-      faults must reach an end at which all is well. A setting with more states than the limit is walked as far as that.
+      faults must reach an end at which all is well. A setting with more states than the limit is walked as far as that, nearest states
+      first. Rows of the machines' tables that no setting ever takes are a failure too, which a low limit brings about.
 
       Examples:
 
@@ -51,7 +52,9 @@ struct Explore: AsyncParsableCommand {
       coverage.add(findings.made)
       violations += findings.violations
       let extent = findings.isComplete ? "all" : "the first"
-      say("\(setting.name): \(extent) \(findings.states) states, \(text(ContinuousClock.now - begun)) s")
+      say(
+        "\(setting.name): \(extent) \(findings.states) states to depth \(findings.depth), \(text(ContinuousClock.now - begun)) s"
+      )
       for violation in findings.violations { say("VIOLATION in '\(setting.name)': \(violation)") }
     }
     // One setting alone does not meet everything.

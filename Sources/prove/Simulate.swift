@@ -34,8 +34,15 @@ struct Simulate: AsyncParsableCommand {
   @Option(help: "How many run at the same time.")
   var workers = ProcessInfo.processInfo.activeProcessorCount
 
+  func validate() throws {
+    guard seeds >= 1, workers >= 1 else { throw ValidationError("--seeds and --workers are 1 or more") }
+    guard (seed ?? 0) < .max, !first.addingReportingOverflow(UInt64(seeds)).overflow else {
+      throw ValidationError("the seeds go beyond \(UInt64.max)")
+    }
+  }
+
   func run() async throws {
-    let range = seed.map { $0..<($0 + 1) } ?? first..<(first + UInt64(max(1, seeds)))
+    let range = seed.map { $0..<($0 + 1) } ?? first..<(first + UInt64(seeds))
     let start = ContinuousClock.now
     let results = await Soak(seeds: range, workers: max(1, workers), timeline: timeline ? .everything : .none).run {
       done in
@@ -47,7 +54,7 @@ struct Simulate: AsyncParsableCommand {
       let plan = failure.shortened()
       say("VIOLATION with seed \(failure.seed): \(Simulation(plan).run().violation ?? "")")
       for line in Simulation(plan, timeline: .milestones).run().timeline { say("  \(line)") }
-      say("  again: prove simulate --seed \(failure.seed) --timeline")
+      say("  again, with all its faults: prove simulate --seed \(failure.seed) --timeline")
     }
     let hours = Self.seconds(results.virtual) / 3_600
     print("seeds: \(range.count)")
@@ -58,8 +65,11 @@ struct Simulate: AsyncParsableCommand {
     print("simulatedHours: \(Int(hours))")
     print("simulatedHoursPerSecond: \(Int(hours / max(seconds, 0.001)))")
     print("seconds: \(String(format: "%.1f", seconds))")
-    print("violations: \(results.failures.count)")
-    guard results.failures.isEmpty else { throw ExitCode(1) }
+    var coverage = Coverage()
+    coverage.add(results.made)
+    for transition in coverage.unknown { say("in no table: \(transition)") }
+    print("violations: \(results.failures.count + coverage.unknown.count)")
+    guard results.failures.isEmpty, coverage.unknown.isEmpty else { throw ExitCode(1) }
   }
 
   private static func seconds(_ duration: Duration) -> Double {

@@ -11,6 +11,9 @@ import Testing
     #expect(findings.violations.isEmpty, "\(findings.violations.map(\.description).joined(separator: "\n"))")
     #expect(findings.isComplete)
     #expect(findings.states > 1_000)
+    var coverage = Coverage()
+    coverage.add(findings.made)
+    #expect(coverage.unknown.isEmpty, "these are in no table")
   }
 
   @Test func aWalkIsTheSameEveryTime() async throws {

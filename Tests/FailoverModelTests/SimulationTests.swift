@@ -8,6 +8,9 @@ import Testing
   @Test func aFixedSetOfSeedsBreaksNoRuleAndSeesEveryEnd() async {
     let results = await Soak(seeds: 1..<251, workers: 2).run()
     #expect(results.failures.map(\.seed) == [])
+    var coverage = Coverage()
+    coverage.add(results.made)
+    #expect(coverage.unknown.isEmpty, "these are in no table")
     for end in [Mission.Phase.succeeded, .failed, .cancelled, .rolledBack] {
       #expect(results.missions[end, default: 0] > 0, "no mission ended as \(end)")
     }

@@ -39,6 +39,7 @@ extension Simulation {
 
   /// Does a move of the world, and keeps what its machines made.
   mutating func take(_ move: Move) {
+    made.formUnion(world.made)
     let next = world.taking(move)
     made.formUnion(next.made)
     world = next
@@ -163,19 +164,18 @@ extension Simulation {
 
   mutating func logAsked(_ side: Side, _ request: LogRequest) {
     guard isAwake(side), !links[side.place].isCutBack, !happens(plan.noise.lost) else { return }
+    links[side.place].heartbeats += 1
     let count = world.planes[side.place].log.count
-    schedule(.logAnswered(side, request, count: count), after: milliseconds(1...200))
-    if happens(plan.noise.twice) {
-      schedule(.logAnswered(side, request, count: count), after: milliseconds(1...30_000))
-    }
+    let answer = Happening.logAnswered(side, request, count: count, heartbeat: links[side.place].heartbeats)
+    schedule(answer, after: milliseconds(1...200))
+    if happens(plan.noise.twice) { schedule(answer, after: milliseconds(1...30_000)) }
   }
 
   /// The cursor moves with the effect of what was read, in one transaction; who comes second changes nothing.
-  mutating func logAnswered(_ side: Side, _ request: LogRequest, _ count: Int) throws {
+  mutating func logAnswered(_ side: Side, _ request: LogRequest, _ count: Int, _ heartbeat: Int64) throws {
     guard isUp(request.navigator, request.incarnation) else { return }
     onStore()
-    links[side.place].heartbeats += 1
-    _ = try links[side.place].health.apply(.heartbeat(number: links[side.place].heartbeats), at: world.now)
+    _ = try links[side.place].health.apply(.heartbeat(number: heartbeat), at: world.now)
     guard links[side.place].read == request.cursor else { return }
     for _ in 0..<min(count, world.planes[side.place].log.count) {
       if let report = world.planes[side.place].log.first {

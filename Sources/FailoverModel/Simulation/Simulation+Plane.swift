@@ -18,11 +18,12 @@ extension Simulation {
 
   // MARK: Rounds
 
-  mutating func pilotStarts(_ key: PilotKey) throws {
-    guard var pilot = pilots[key] else { return }
-    if isLost(key.side) { return schedule(.pilotStarts(key), after: lostUntil[key.side.place] - time) }
+  mutating func pilotStarts(_ key: PilotKey, _ incarnation: Int) throws {
+    guard var pilot = pilots[key], pilot.incarnation == incarnation else { return }
+    if isLost(key.side) {
+      return schedule(.pilotStarts(key, incarnation: incarnation), after: lostUntil[key.side.place] - time)
+    }
     note("\(key.side) pilot \(key.number) starts")
-    pilot.incarnation += pilot.isUp ? 0 : 1
     pilot.isUp = true
     pilot.stoppedUntil = .zero
     (pilot.leaseEnd, pilot.lastHeartbeat, pilot.seen) = (ownTime(key) + Self.lease, time, deckTime(key.side))
@@ -46,7 +47,7 @@ extension Simulation {
       drop(key, incarnation)
       pilot.incarnation += 1
       pilots[key] = pilot
-      return try pilotStarts(key)
+      return try pilotStarts(key, pilot.incarnation)
     }
     if time - pilot.lastHeartbeat >= Defaults.renewTick {
       pilot.lastHeartbeat = time
@@ -173,7 +174,11 @@ extension Simulation {
       note(
         "\(hand.pilot.side) pilot \(hand.pilot.number): \(before.course.plan.steps[before.course.cursor].kind) fails: \(code.rawValue)"
       )
-      try world.fail(index, place, code)
+      if before.course.plan.steps[before.course.cursor].kind == .drain, chance.oneIn(2) {
+        try world.drainTimeout(index, place)
+      } else {
+        try world.fail(index, place, code)
+      }
     } else {
       note("\(hand.pilot.side) pilot \(hand.pilot.number) works on \(hand.flight): \(before.word)")
       try world.work(index, place)
@@ -207,8 +212,7 @@ extension Simulation {
       schedule(.navigatorRound(number, incarnation: navigators[number].incarnation), after: pause)
     case .killPilot(let side, let number, let pause):
       let key = PilotKey(side: side, number: number)
-      pilots[key]?.isUp = false
-      schedule(.pilotStarts(key), after: pause)
+      end(key, pause)
     case .stopPilot(let side, let number, let pause):
       pilots[PilotKey(side: side, number: number)]?.stoppedUntil = time + pause
     case .shutDownPilot(let side, let number, let pause): try shutDown(PilotKey(side: side, number: number), pause)
@@ -244,8 +248,16 @@ extension Simulation {
       let hand = world.sorties[index].hands.remove(at: place)
       try world.fly(hand.flight, .release(epoch: hand.epoch))
     }
-    pilots[key]?.isUp = false
-    schedule(.pilotStarts(key), after: pause)
+    end(key, pause)
+  }
+
+  /// A process has ended; it is started again after a while.
+  private mutating func end(_ key: PilotKey, _ pause: Duration) {
+    guard var pilot = pilots[key] else { return }
+    pilot.isUp = false
+    pilot.incarnation += 1
+    pilots[key] = pilot
+    schedule(.pilotStarts(key, incarnation: pilot.incarnation), after: pause)
   }
 
   mutating func heal(_ side: Side, _ way: FaultPlan.Way) {

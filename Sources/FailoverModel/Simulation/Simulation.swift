@@ -46,9 +46,10 @@ public struct Simulation: Sendable {
     /// A Flightdeck is asked for its log.
     case logAsked(Side, LogRequest)
     /// Its answer arrives.
-    case logAnswered(Side, LogRequest, count: Int)
+    case logAnswered(Side, LogRequest, count: Int, heartbeat: Int64)
     case pilotRound(PilotKey, incarnation: Int)
-    case pilotStarts(PilotKey)
+    /// A Pilot is started, unless it was killed or started since that was planned.
+    case pilotStarts(PilotKey, incarnation: Int)
     /// A Pilot looks at its lease and begins the next bit of work.
     case workBegins(HandKey)
     /// The bit of work has its effect.
@@ -165,6 +166,7 @@ public struct Simulation: Sendable {
     }
     world = World(orders: orders, limits: .init(missionsInFlight: plan.inFlight, failureBudget: 1))
     world.flightLimits = FlightLimits()
+    world.attemptsPerLease = Defaults.attemptsPerLease
     links = ["east", "west"].map { name in
       LinkState(breaker: CircuitBreaker(cluster: name), health: PlaneHealth(cluster: name))
     }
@@ -179,7 +181,9 @@ public struct Simulation: Sendable {
       schedule(.navigatorRound(number, incarnation: 1), after: .milliseconds(100 * number))
     }
     for side in Side.allCases {
-      for number in 0..<2 { schedule(.pilotStarts(PilotKey(side: side, number: number)), after: .milliseconds(10)) }
+      for number in 0..<2 {
+        schedule(.pilotStarts(PilotKey(side: side, number: number), incarnation: 1), after: .milliseconds(10))
+      }
     }
     for planned in plan.faults { schedule(.fault(planned.fault), after: planned.at) }
     while !world.isOver, world.violation == nil, let next = agenda.next() {
@@ -277,9 +281,10 @@ public struct Simulation: Sendable {
     case .batchArrives(let batch): try batchArrives(batch)
     case .batchAnswered(let batch): try batchAnswered(batch)
     case .logAsked(let side, let request): logAsked(side, request)
-    case .logAnswered(let side, let request, let count): try logAnswered(side, request, count)
+    case .logAnswered(let side, let request, let count, let heartbeat):
+      try logAnswered(side, request, count, heartbeat)
     case .pilotRound(let pilot, let incarnation): try pilotRound(pilot, incarnation)
-    case .pilotStarts(let pilot): try pilotStarts(pilot)
+    case .pilotStarts(let pilot, let incarnation): try pilotStarts(pilot, incarnation)
     case .workBegins(let hand): try workBegins(hand)
     case .workDone(let hand): try workDone(hand)
     case .sessionArrives(let index, let side):

@@ -35,6 +35,7 @@ public struct Soak: Sendable {
 
   /// Prepares the runs.
   public init(seeds: Range<UInt64>, workers: Int, timeline: Simulation.Detail = .none) {
+    precondition(workers >= 1, "somebody has to run them")
     self.seeds = seeds
     self.workers = workers
     self.timeline = timeline
@@ -46,21 +47,23 @@ public struct Soak: Sendable {
   public func run(progress: @Sendable (Int) -> Void = { _ in }) async -> Results {
     let part: UInt64 = 500
     var starts = stride(from: seeds.lowerBound, to: seeds.upperBound, by: Int(part)).makeIterator()
-    return await withTaskGroup(of: Results.self) { group in
+    return await withTaskGroup(of: (UInt64, Results).self) { group in
       func add(_ start: UInt64) {
-        let range = start..<min(start + part, seeds.upperBound)
+        let range = start..<(start + min(part, seeds.upperBound - start))
         let timeline = timeline
-        group.addTask { Self.run(range, timeline) }
+        group.addTask { (start, Self.run(range, timeline)) }
       }
       for _ in 0..<workers { if let start = starts.next() { add(start) } }
-      var results = Results()
+      var parts: [(UInt64, Results)] = []
       var done = 0
       for await finished in group {
-        results.add(finished)
+        parts.append(finished)
         done += Int(part)
         if done < seeds.count, done.isMultiple(of: 5_000) { progress(done) }
         if let start = starts.next() { add(start) }
       }
+      var results = Results()
+      for part in parts.sorted(by: { $0.0 < $1.0 }) { results.add(part.1) }
       return results
     }
   }
@@ -75,6 +78,7 @@ public struct Soak: Sendable {
       results.virtual += outcome.took
       results.events += outcome.events
       results.made.formUnion(outcome.made)
+      if timeline != .none { results.timeline.append("seed \(seed)") }
       results.timeline += outcome.timeline
     }
     return results
