@@ -90,7 +90,12 @@ import Testing
         }
       }
       let connection = try await room.connection(to: ControlRoom.west)
-      try await connection.script("drop schema flightdeck cascade")
+      // It is in use, and its users do not lock its tables in the order in which they are dropped.
+      try await connection.perform { connection in
+        try connection.transaction(.readCommitted, attempts: 20) { connection in
+          try connection.script("drop schema flightdeck cascade")
+        }
+      }
       await connection.close()
       try await room.deck(ControlRoom.west).migrate()
       try await eventually("it is noticed") {
