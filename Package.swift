@@ -41,13 +41,22 @@ let package = Package(
   targets: [
     // The domain's language and its machines. Imports nothing.
     .target(name: "FailoverCore", swiftSettings: settings),
-    .testTarget(name: "FailoverCoreTests", dependencies: ["FailoverCore", "FailoverModel"], swiftSettings: settings),
+    .testTarget(
+      name: "FailoverCoreTests",
+      dependencies: ["FailoverCore", "FailoverModel", "Chance"],
+      swiftSettings: settings
+    ),
+
+    // Chance that a seed repeats, for whatever is drawn: histories, faults, test cases.
+    .target(name: "Chance", swiftSettings: settings),
 
     // The whole system as a value, around the real machines: what is explored and simulated.
-    .target(name: "FailoverModel", dependencies: ["FailoverCore"], swiftSettings: settings),
+    .target(name: "FailoverModel", dependencies: ["FailoverCore", "Chance"], swiftSettings: settings),
     .testTarget(
       name: "FailoverModelTests",
       dependencies: ["FailoverModel", "FailoverCore"],
+      // Read, and rewritten, where they are.
+      exclude: ["Scenarios"],
       swiftSettings: settings
     ),
     .executableTarget(
@@ -70,7 +79,7 @@ let package = Package(
       ],
       swiftSettings: settings
     ),
-    .testTarget(name: "LibPQTests", dependencies: ["LibPQ", "PrivatePostgres"], swiftSettings: settings),
+    .testTarget(name: "LibPQTests", dependencies: ["LibPQ", "PrivatePostgres", "Chance"], swiftSettings: settings),
 
     // A PostgreSQL server of our own, for the demo and the tests.
     .target(name: "PrivatePostgres", swiftSettings: settings),
@@ -82,7 +91,7 @@ let package = Package(
     ),
     .testTarget(
       name: "FlightdeckTests",
-      dependencies: ["Flightdeck", "FailoverCore", "LibPQ", "PrivatePostgres"],
+      dependencies: ["Flightdeck", "FailoverCore", "LibPQ", "PrivatePostgres", "Chance"],
       swiftSettings: settings
     ),
 
@@ -116,7 +125,7 @@ let package = Package(
     .testTarget(
       name: "NavigatorTests",
       dependencies: [
-        "Navigator", "Flightdeck", "FailoverCore", "LibPQ", "PrivatePostgres",
+        "Navigator", "Flightdeck", "FailoverCore", "LibPQ", "PrivatePostgres", "Chance",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: settings
@@ -179,12 +188,12 @@ let package = Package(
     .testTarget(name: "FleetFileTests", dependencies: ["FleetFile", "FailoverCore"], swiftSettings: settings),
 
     // Chaos on real processes: the faults' plan and what judges the history, and the run itself.
-    .target(name: "ChaosHistory", swiftSettings: settings),
+    .target(name: "ChaosHistory", dependencies: ["Chance"], swiftSettings: settings),
     .testTarget(name: "ChaosTests", dependencies: ["ChaosHistory"], swiftSettings: settings),
     .executableTarget(
       name: "chaos",
       dependencies: [
-        "ChaosHistory", "LibPQ", "PrivatePostgres", "Rehearsal",
+        "ChaosHistory", "Chance", "LibPQ", "PrivatePostgres", "Rehearsal",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],

@@ -1,5 +1,7 @@
 // Which fault comes when, decided by a seed before anything runs.
 
+internal import Chance
+
 /// One fault of a plan.
 public struct PlannedFault: Hashable, Sendable {
   /// When, in milliseconds since the faults begin.
@@ -54,7 +56,7 @@ public struct FaultPlan: Sendable {
   ///   - kinds: The kinds to choose from.
   ///   - targets: What there is to be hit.
   public init(seed: UInt64, milliseconds: Int64, kinds: [FaultKind] = FaultKind.allCases, targets: FaultTargets) {
-    var chance = SeededGenerator(seed: seed)
+    var chance = Seeded(seed: seed)
     let kinds = kinds.filter { !targets[$0.row.target].isEmpty }
     var faults: [PlannedFault] = []
     var bag: [FaultKind] = []

@@ -65,6 +65,12 @@ public struct Setting: Sendable {
     self.world = world
   }
 
+  /// A controlled mission that an operator calls off.
+  private static func calledOff(_ phase: Mission.Phase, _ words: String, _ budget: World.Budget) -> Setting {
+    let name = "called off while \(phase.rawValue.lowercased()), \(words)"
+    return Setting(name, .controlled, from: phase, by: .cancel(reason: ""), budget)
+  }
+
   /// All of them: each fault alone in both modes, the ways of turning back, then pairs, then two missions.
   public static let all: [Setting] = [
     Setting("controlled", .controlled, .init()),
@@ -97,63 +103,15 @@ public struct Setting: Sendable {
     Setting("forced, steps and verbs", .forced, .init(failures: 2, verbs: 2)),
     Setting("controlled that is held, deadline", .controlled, policy: .hold, .init(timeouts: 1)),
     Setting("controlled that is held, mishap", .controlled, policy: .hold, from: .draining, .init(mishaps: 1)),
-    Setting(
-      "called off while promoting, steps",
-      .controlled,
-      from: .promoting,
-      by: .cancel(reason: ""),
-      .init(failures: 2)
-    ),
-    Setting(
-      "called off while promoting, lease",
-      .controlled,
-      from: .promoting,
-      by: .cancel(reason: ""),
-      .init(losses: 1)
-    ),
-    Setting(
-      "called off while promoting, mishap",
-      .controlled,
-      from: .promoting,
-      by: .cancel(reason: ""),
-      .init(mishaps: 1)
-    ),
-    Setting(
-      "called off while promoting, slip",
-      .controlled,
-      from: .promoting,
-      by: .cancel(reason: ""),
-      .init(slips: 1)
-    ),
-    Setting(
-      "called off while promoting, outage and deadlines",
-      .controlled,
-      from: .promoting,
-      by: .cancel(reason: ""),
-      .init(outages: 1, timeouts: 2)
-    ),
-    Setting(
-      "called off while promoting, deadlines and verb",
-      .controlled,
-      from: .promoting,
-      by: .cancel(reason: ""),
-      .init(timeouts: 2, verbs: 1)
-    ),
-    Setting(
-      "called off while draining, steps",
-      .controlled,
-      from: .draining,
-      by: .cancel(reason: ""),
-      .init(failures: 2)
-    ),
-    Setting("called off while draining, verbs", .controlled, from: .draining, by: .cancel(reason: ""), .init(verbs: 2)),
-    Setting(
-      "called off while draining, deadlines",
-      .controlled,
-      from: .draining,
-      by: .cancel(reason: ""),
-      .init(mishaps: 1, timeouts: 2)
-    ),
+    calledOff(.promoting, "steps", .init(failures: 2)),
+    calledOff(.promoting, "lease", .init(losses: 1)),
+    calledOff(.promoting, "mishap", .init(mishaps: 1)),
+    calledOff(.promoting, "slip", .init(slips: 1)),
+    calledOff(.promoting, "outage and deadlines", .init(outages: 1, timeouts: 2)),
+    calledOff(.promoting, "deadlines and verb", .init(timeouts: 2, verbs: 1)),
+    calledOff(.draining, "steps", .init(failures: 2)),
+    calledOff(.draining, "verbs", .init(verbs: 2)),
+    calledOff(.draining, "deadlines", .init(mishaps: 1, timeouts: 2)),
     Setting(
       "left behind, step and verbs",
       .forced,

@@ -32,14 +32,8 @@ public struct NavigatorSettings: Hashable, Sendable {
   public var dispatcherBatch = Defaults.dispatcherBatch
   /// How often it looks for work without being woken.
   public var dispatcherPoll = Defaults.dispatcherPoll
-  /// After how many failed tries in a row a delivery rests for ``dispatcherCoolOff``, and is tried alone from then on.
-  public var dispatcherAttemptsPerLease = Defaults.dispatcherAttemptsPerLease
-  /// How long it rests then.
-  public var dispatcherCoolOff = Defaults.dispatcherCoolOff
-  /// How many tries a delivery gets in all.
-  public var dispatcherAttempts = Defaults.dispatcherAttemptsPerFlight
-  /// How long the first pauses between tries are.
-  public var dispatcherBackoff = RetryPolicy.reconnect
+  /// How often a delivery is tried, and how long it waits in between.
+  public var delivery = DeliveryPolicy()
   /// The region that this control plane runs in, or nil if it is not known.
   public var region: RegionName?
   /// How long one call to a cluster of the own region may take; to any cluster, if the region is not known.

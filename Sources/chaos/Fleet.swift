@@ -216,7 +216,8 @@ final class Fleet: Sendable {
   private func daemon(_ name: String, _ program: String, _ arguments: [String]) -> Daemon {
     let log = folder.appendingPathComponent("logs/\(name).log")
     return Daemon(name) { [folder, environment] in
-      try Program(program, arguments, in: folder, output: log, environment: environment)
+      let output = try Program.appending(to: log)
+      return try Program(program, arguments, in: folder, output: output, environment: environment)
     }
   }
 
@@ -234,8 +235,8 @@ final class Fleet: Sendable {
       "failoverctl",
       arguments,
       in: folder,
-      output: place,
-      errors: errors,
+      output: try Program.appending(to: place),
+      errors: try Program.appending(to: errors),
       environment: environment
     )
     operators.withLock { $0[program.processID] = program }

@@ -1,5 +1,6 @@
 // The operators: they submit failovers, follow them, and do what an operator does when one hangs.
 
+import Chance
 import ChaosHistory
 import Foundation
 import Synchronization
@@ -47,7 +48,7 @@ final class Operator: Sendable {
   /// Modes alternate; the limits are chance, so that drains also run into their timeouts, and operators lose their patience at every
   /// stage of a mission.
   func work(lane: Int) async throws {
-    var chance = SeededGenerator(seed: seed &+ UInt64(lane) &* 7_919)
+    var chance = Seeded(seed: seed &+ UInt64(lane) &* 7_919)
     var turn = lane
     while !isOver {
       guard let move = try await choose(lane) else {
@@ -66,7 +67,7 @@ final class Operator: Sendable {
     }
   }
 
-  private static func options(controlled: Bool, _ chance: inout SeededGenerator) -> [String] {
+  private static func options(controlled: Bool, _ chance: inout Seeded) -> [String] {
     var options = ["--mode", controlled ? "controlled" : "forced", "--failure-budget", "1"]
     options += ["--step-timeout", ["3s", "8s"].randomElement(using: &chance) ?? "8s"]
     options += ["--commit-window", ["0s", "0s", "0s", "2s"].randomElement(using: &chance) ?? "0s"]
@@ -156,7 +157,7 @@ final class Operator: Sendable {
     _ id: String,
     for limit: Duration,
     patience: Duration?,
-    chance: inout SeededGenerator
+    chance: inout Seeded
   ) async throws -> Bool {
     let start = ContinuousClock.now
     var hasActed = patience == nil
@@ -195,7 +196,7 @@ final class Operator: Sendable {
     }
   }
 
-  private func loosePatience(_ described: Described, _ chance: inout SeededGenerator) async throws {
+  private func loosePatience(_ described: Described, _ chance: inout Seeded) async throws {
     let draining = described.missions.first { $0.verbs.contains("escalate") }
     let movable = described.missions.first { $0.verbs.contains("rollback") }
     if let draining, Bool.random(using: &chance) {
@@ -215,7 +216,7 @@ final class Operator: Sendable {
   /// - Returns: Those that have not ended within the bound.
   func settle(within bound: Duration) async throws -> [String] {
     let deadline = ContinuousClock.now + bound
-    var chance = SeededGenerator(seed: seed)
+    var chance = Seeded(seed: seed)
     var late: [String] = []
     for id in requests {
       let left = max(.seconds(2), deadline - ContinuousClock.now)
@@ -232,7 +233,7 @@ final class Operator: Sendable {
   ///
   /// - Returns: The requests that were taken up again.
   func retryFailed(_ deployments: Set<String>, within bound: Duration) async throws -> [String] {
-    var chance = SeededGenerator(seed: seed)
+    var chance = Seeded(seed: seed)
     var open = deployments
     var retried: [String] = []
     for id in requests.reversed() {

@@ -32,10 +32,12 @@ struct Report: Sendable {
     return violations
   }
 
-  /// Prints the figures, one `name: value` a line; the violations go to standard error.
+  /// How many violations are printed; the history in the folder has them all.
+  private static let shown = 20
+
+  /// Prints the figures, one `name: value` a line, and what was violated last: there it is found also if only the end was kept.
   func tell() {
     let violations = violations
-    for violation in violations { FileHandle.standardError.write(Data("VIOLATION \(violation)\n".utf8)) }
     for kind in FaultKind.allCases { print("faults.\(kind.rawValue): \(injected[kind] ?? 0)") }
     let states = ["SUCCEEDED", "ROLLED_BACK", "FAILED", "CANCELLED", "SKIPPED"]
     for state in states { print("missions.\(state): \(missions.count { $0.state == state })") }
@@ -55,5 +57,7 @@ struct Report: Sendable {
     let hundredths = history.longestSilence() / 10_000
     print("longestWithoutWriterSeconds: \(hundredths / 100).\(hundredths % 100 / 10)\(hundredths % 10)")
     print("violations: \(violations.count)")
+    for violation in violations.prefix(Self.shown) { print("violation: \(violation)") }
+    if violations.count > Self.shown { print("violation: ... and \(violations.count - Self.shown) more") }
   }
 }

@@ -2,6 +2,7 @@
 
 import Foundation
 import LibPQ
+import Rehearsal
 
 /// What is broken by hand during the run.
 enum Sabotage: String, CaseIterable, Sendable {
@@ -52,6 +53,7 @@ enum Sabotage: String, CaseIterable, Sendable {
     environment["CLUSTER"] = cluster
     environment["GENERATION"] = "1"
     let log = fleet.folder.appendingPathComponent("logs/sabotage.log")
-    _ = try Program("chaos", ["workload"], in: folder, output: log, environment: environment)
+    let output = try Program.appending(to: log)
+    _ = try Program("chaos", ["workload"], in: folder, output: output, environment: environment)
   }
 }

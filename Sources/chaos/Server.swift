@@ -96,14 +96,6 @@ final class Server: Sendable {
     database: String = "postgres",
     _ body: @Sendable (isolated PostgresConnection) throws -> Value
   ) async throws -> Value {
-    let connection = try await PostgresConnection.connect(try PostgresConfiguration(postgres.url(database: database)))
-    do {
-      let value = try await connection.perform { db in try body(db) }
-      await connection.close()
-      return value
-    } catch {
-      await connection.close()
-      throw error
-    }
+    try await PostgresConnection.lend(try PostgresConfiguration(postgres.url(database: database))) { try body($0) }
   }
 }

@@ -62,8 +62,8 @@ enum NavigatorDaemon {
     BoundSetting("dispatcherLease", \.dispatcherLease, "How long a replica holds what it delivers."),
     BoundSetting("dispatcherBatch", \.dispatcherBatch, in: 1...1_000, "How many deliveries it takes at a time."),
     BoundSetting("dispatcherPoll", \.dispatcherPoll, "How often deliveries are looked for without being woken."),
-    BoundSetting("dispatcherCoolOff", \.dispatcherCoolOff, "How long a delivery rests after several failed tries."),
-    BoundSetting("dispatcherAttempts", \.dispatcherAttempts, in: 1...1_000, "How many tries a delivery gets in all."),
+    BoundSetting("dispatcherCoolOff", \.delivery.coolOff, "How long a delivery rests after several failed tries."),
+    BoundSetting("dispatcherAttempts", \.delivery.attempts, in: 1...1_000, "How many tries a delivery gets in all."),
     BoundSetting("callTimeout", \.callTimeout, "How long one call to a cluster may take."),
     BoundSetting(
       "callTimeoutAcrossRegions",

@@ -1,5 +1,6 @@
 // Several connections at once: what they saw must have an order in which the flight's machine says the same.
 
+import Chance
 import FailoverCore
 import Flightdeck
 import LibPQ
@@ -33,7 +34,7 @@ import Testing
             record: record,
             orders: orders,
             name: PilotID(stringLiteral: "pilot-\(number)"),
-            random: Seeded(UInt64(seed * 100 + number))
+            random: Seeded(seed: UInt64(seed * 100 + number))
           )
           try await worker.run(steps: 90)
         }

@@ -1,5 +1,6 @@
 // The quick text of orders against the general one.
 
+import Chance
 import FailoverCore
 import Foundation
 import Testing
@@ -74,7 +75,7 @@ import Testing
 
   @Test func `The writer writes what the general encoder writes, and the reader reads it back`() throws {
     for seed in UInt64(0)..<2_000 {
-      var chance = Seeded(seed)
+      var chance = Seeded(seed: seed)
       let order = try Self.order(&chance)
       let text = try Coding.encode(order, "order")
       #expect(FlightOrderWriter.text(of: order) == text, "seed \(seed)")
@@ -85,7 +86,7 @@ import Testing
   }
 
   @Test func `What differs in anything is left to the general coding`() throws {
-    var chance = Seeded(7)
+    var chance = Seeded(seed: 7)
     let order = try Self.order(&chance)
     let text = try Coding.text(of: order)
     #expect(FlightOrderReader.order(in: text + " ") == nil)
@@ -111,7 +112,7 @@ import Testing
 
   @Test func `No cut or changed text makes the reader trap`() throws {
     for seed in UInt64(0)..<200 {
-      var chance = Seeded(seed)
+      var chance = Seeded(seed: seed)
       var bytes = Array(try Coding.text(of: Self.order(&chance)).utf8)
       for _ in 0..<20 {
         let place = Int.random(in: 0..<bytes.count, using: &chance)

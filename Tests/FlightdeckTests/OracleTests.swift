@@ -1,5 +1,6 @@
 // Random histories: the SQL gives the verdict and the state of the flight's machine, step by step.
 
+import Chance
 import FailoverCore
 import Flightdeck
 import LibPQ
@@ -11,7 +12,7 @@ import Testing
     var settings = FlightdeckSettings()
     settings.limits = FlightLimits(attempts: 5, takeovers: 3)
     let test = try await TestDeck.make(settings: settings)
-    var history = RandomHistory(test: test, random: Seeded(UInt64(seed)))
+    var history = RandomHistory(test: test, random: Seeded(seed: UInt64(seed)))
     try await history.begin()
     for step in 0..<160 {
       let what = try await history.step()

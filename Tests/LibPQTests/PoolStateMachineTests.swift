@@ -1,5 +1,6 @@
 // The pool's decisions, on values.
 
+import Chance
 import Testing
 
 @testable import LibPQ
@@ -299,7 +300,7 @@ extension PoolStateMachine.WaiterID: ExpressibleByIntegerLiteral {
   }
 
   @Test(arguments: 0..<20) func `nor does a long random one`(seed: Int) {
-    var random = SeededGenerator(state: UInt64(seed) &* 0x9e37_79b9_7f4a_7c15 &+ 1)
+    var random = Seeded(seed: UInt64(seed))
     for _ in 0..<200 {
       var model = Model()
       model.waiterLimit = .max
@@ -317,18 +318,5 @@ extension PoolStateMachine.WaiterID: ExpressibleByIntegerLiteral {
         }
       }
     }
-  }
-}
-
-/// SplitMix64: the same numbers for the same seed, everywhere.
-struct SeededGenerator: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
   }
 }

@@ -1,5 +1,6 @@
 // SQL text: quoting, secrets, joining.
 
+import Chance
 import Testing
 
 @testable import LibPQ
@@ -28,7 +29,7 @@ import Testing
 
   @Test func `quoting equals libpq's`() async throws {
     let db = try await TestServer.connect()
-    var random = SeededGenerator(state: 7)
+    var random = Seeded(seed: 7)
     let alphabet = Array("ab '\"\\ü世\u{301}E\n")
     let made = (0..<500).map { _ in
       String((0..<Int.random(in: 0...12, using: &random)).map { _ in alphabet.randomElement(using: &random) ?? "x" })

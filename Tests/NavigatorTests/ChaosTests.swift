@@ -1,5 +1,6 @@
 // Replicas that are killed, connections that are cut, a store that crashes: nothing is lost and nothing is done twice.
 
+import Chance
 import FailoverCore
 import Flightdeck
 import LibPQ
@@ -13,7 +14,7 @@ import Testing
     try await withThrowingTaskGroup(of: Void.self) { group in
       for replica in 0..<3 {
         group.addTask {
-          var random = SplitMix(seed: seed + UInt64(replica))
+          var random = Seeded(seed: seed + UInt64(replica))
           for _ in 0..<(kills / 3) {
             let life = Task {
               let service = NavigatorService(
@@ -57,7 +58,7 @@ import Testing
       group.addTask { try await mortals(room, kills: 24, seed: seed) }
       group.addTask {
         // Connections of the store are cut at random moments too.
-        var random = SplitMix(seed: seed &* 31)
+        var random = Seeded(seed: seed &* 31)
         for _ in 0..<6 {
           try await Task.sleep(for: .milliseconds(100 + Int(random.next() % 300)))
           try await cutConnections(of: room)
@@ -153,19 +154,4 @@ extension ControlRoom {
 /// The part of a submission's line that a request is rebuilt from.
 private struct Submission: Decodable {
   let request: FailoverRequest
-}
-
-/// A small generator, so that a seed gives the same kills again.
-struct SplitMix: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ (mixed >> 31)
-  }
 }

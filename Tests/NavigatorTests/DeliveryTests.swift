@@ -36,7 +36,7 @@ import Testing
   }
 
   @Test func whatCannotBeDeliveredInAllItsTriesFailsAndTheMissionIsTurnedBack() async throws {
-    let room = try await ControlRoom.make { $0.dispatcherAttempts = 2 }
+    let room = try await ControlRoom.make { $0.delivery.attempts = 2 }
     // The source drains for as long as it is let, so that the database has certainly not moved.
     let east = ScriptedPilot(try room.deck(ControlRoom.east)) { _, step in step == .drain ? .runs() : .done }
     let pilots = [east, ScriptedPilot(try room.deck(ControlRoom.west))]

@@ -209,7 +209,7 @@ import Testing
   }
 
   @Test func aDeliveryThatCannotBeReadStopsNoOther() async throws {
-    let room = try await ControlRoom.make { $0.dispatcherAttempts = 2 }
+    let room = try await ControlRoom.make { $0.delivery.attempts = 2 }
     let pilots = [
       ScriptedPilot(try room.deck(ControlRoom.east)), ScriptedPilot(try room.deck(ControlRoom.west)),
     ]

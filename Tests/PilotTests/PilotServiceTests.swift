@@ -160,7 +160,7 @@ final class RecordingDriver: PlaneDriver {
     let lease = Lease(duration: .seconds(60), from: .now)
     #expect(lease.holds)
     lease.revoke()
-    lease.extend(from: .now)
+    lease.renew(from: .now)
     #expect(!lease.holds)
   }
 

@@ -38,6 +38,25 @@ import Testing
     }
   }
 
+  @Test func aFolderIsOneClustersAndClaimingItAgainNeedsNoRoom() async throws {
+    let cluster = try await TestCluster()
+    try await cluster.driver().claimFolder()
+    let control = cluster.directory + "/control"
+    let before = try #require(try Files.status(control)).st_mtim
+    // A Pilot that starts while the disk is full.
+    try await cluster.driver().claimFolder()
+    let after = try #require(try Files.status(control)).st_mtim
+    #expect(before.tv_sec == after.tv_sec && before.tv_nsec == after.tv_nsec, "something was written")
+    let other = try ProcessDriver(
+      cluster: "west",
+      directory: cluster.directory,
+      secrets: cluster.secrets,
+      logger: quiet
+    )
+    let error = await #expect(throws: StepError.self) { try await other.claimFolder() }
+    #expect(error?.message.contains("is cluster east's, not west's") == true)
+  }
+
   @Test func aSecretThatChangedIsRefused() async throws {
     let cluster = try await TestCluster()
     try await cluster.secrets.write(Secret("new"), to: SecretPath("deployments/app/KEY"))
@@ -119,6 +138,52 @@ import Testing
       #expect(cluster.processes().count == 1)
       group.cancelAll()
     }
+  }
+
+  /// A workload as the guide shows it: a file in its folder asks it to drain, and outlives it.
+  private func drainable(_ cluster: TestCluster) -> Deployment {
+    cluster.deployment("app", "exec sleep 1000", drain: "touch draining", resume: "rm -f draining")
+  }
+
+  @Test func resumeReachesAProcessThatDiedInTheDrain() async throws {
+    let cluster = try await TestCluster()
+    let (deployment, driver) = (drainable(cluster), try cluster.driver())
+    let context = cluster.context(deployment)
+    try await cluster.place(deployment, with: driver)
+    try await driver.drain(context)
+    for pid in cluster.processes() { kill(pid, SIGKILL) }
+    try await eventually { cluster.processes().isEmpty }
+    try await driver.resume(context)
+    #expect(cluster.processes().count == 1)
+    #expect(cluster.file("app/draining") == nil, "it would take no task, and nobody would notice")
+    // Resumed once is resumed: it is not asked again.
+    try Data().write(to: URL(fileURLWithPath: cluster.directory + "/deployments/app/draining"))
+    try await driver.resume(context)
+    #expect(cluster.file("app/draining") != nil)
+  }
+
+  @Test func aDeploymentThatComesBackToWhatADrainLeftIsResumed() async throws {
+    let cluster = try await TestCluster()
+    let (deployment, driver) = (drainable(cluster), try cluster.driver())
+    try await cluster.place(deployment, with: driver)
+    try await driver.drain(cluster.context(deployment))
+    try await driver.delete(cluster.context(deployment))
+    // Its folder could not be removed: a debt. It comes back all the same.
+    #expect(cluster.file("app/draining") != nil)
+    try await cluster.place(deployment, with: driver, 3)
+    #expect(cluster.processes().count == 1 && cluster.file("app/draining") == nil)
+    #expect(try await driver.verify(cluster.context(deployment, 3)).allSatisfy(\.passed))
+  }
+
+  @Test func aWorkloadWithoutAResumeCommandBeginsAnew() async throws {
+    let cluster = try await TestCluster()
+    let deployment = cluster.deployment("app", "exec sleep 1000", drain: "true")
+    let driver = try cluster.driver()
+    try await cluster.place(deployment, with: driver)
+    let before = cluster.processes()
+    try await driver.drain(cluster.context(deployment))
+    try await cluster.place(deployment, with: driver)
+    #expect(cluster.processes().count == 1 && cluster.processes() != before)
   }
 
   @Test func deleteEndsTheWholeFamilyAlsoThoseWhoIgnoreSIGTERM() async throws {

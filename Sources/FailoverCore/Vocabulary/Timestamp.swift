@@ -51,6 +51,14 @@ public struct Timestamp: Hashable, Comparable, Codable, Sendable {
   }
 }
 
+extension Timestamp: InstantProtocol {
+  /// The moment that is `duration` later; it saturates.
+  public func advanced(by duration: Duration) -> Timestamp { self + duration }
+
+  /// The time until another moment; negative if that is earlier.
+  public func duration(to other: Timestamp) -> Duration { other - self }
+}
+
 extension Duration {
   /// The duration in whole microseconds, rounded towards zero and held within the range of `Int64`.
   public var wholeMicroseconds: Int64 {

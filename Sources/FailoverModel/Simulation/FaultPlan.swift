@@ -1,5 +1,6 @@
 // What goes wrong in one simulated failover: drawn from a seed before it begins, so that it can be shortened.
 
+internal import Chance
 public import FailoverCore
 
 /// One simulated failover: what is moved, what goes wrong and when.

@@ -1,5 +1,6 @@
 // The Navigators of a simulation: rounds, deliveries, readings of the logs, operators.
 
+internal import Chance
 import FailoverCore
 
 extension Simulation {
@@ -69,37 +70,48 @@ extension Simulation {
 
   // MARK: Delivery
 
-  /// Leases what is in an outbox and sends it.
+  /// Leases what is due in an outbox and sends it.
   private mutating func deliver(to side: Side, _ number: Int, _ incarnation: Int) throws {
-    let link = links[side.place]
-    guard !world.planes[side.place].outbox.isEmpty, link.leasedUntil <= time, link.due <= time else { return }
-    guard case .granted(let permit) = try attempt(side) else { return }
-    links[side.place].lease += 1
-    links[side.place].leasedUntil = time + Defaults.dispatcherLease
+    let place = side.place
+    let due = due(on: side)
+    guard !due.isEmpty, navigators[number].breakers[place].refusal(at: world.now) == nil else { return }
+    links[place].lease += 1
+    for delivery in due {
+      links[place].attempts[delivery, default: Attempt()].lease = links[place].lease
+      links[place].attempts[delivery, default: Attempt()].leasedUntil = time + Defaults.dispatcherLease
+    }
+    guard case .granted(let permit) = navigators[number].breakers[place].attempt(at: world.now) else { return }
     let batch = Batch(
       side: side,
-      deliveries: Array(world.planes[side.place].outbox.prefix(50)),
+      deliveries: due,
       navigator: number,
       incarnation: incarnation,
       permit: permit,
-      lease: links[side.place].lease
+      lease: links[place].lease
     )
     note("navigator \(number): sends \(batch.deliveries.count) to \(side)")
-    if !link.isCutThere, !happens(plan.noise.lost) {
+    if !links[place].isCutThere, !happens(plan.noise.lost) {
       schedule(.batchArrives(batch), after: milliseconds(1...200))
       if happens(plan.noise.twice) { schedule(.batchArrives(batch), after: milliseconds(1...30_000)) }
     } else {
       // The call times out; whoever made it notices, unless it has died.
-      schedule(.batchAnswered(batch), after: .seconds(12))
+      schedule(.batchAnswered(batch), after: Defaults.startFlightTimeoutAcrossRegions)
     }
   }
 
-  private mutating func attempt(_ side: Side) throws -> CircuitBreaker.Permission {
-    switch links[side.place].breaker.attempt(at: world.now) {
-    case .granted(let permit): .granted(permit)
-    case .refused(let until): .refused(until: until)
+  /// What a Dispatcher takes: as much as fits of what is due, or one thing that is suspect.
+  private func due(on side: Side) -> [World.Delivery] {
+    let attempts = links[side.place].attempts
+    let due = world.planes[side.place].outbox.filter { delivery in
+      guard let attempt = attempts[delivery] else { return true }
+      return attempt.due <= time && attempt.leasedUntil <= time
     }
+    let isSuspect = { (delivery: World.Delivery) in policy.isSuspect(failures: attempts[delivery]?.failures ?? 0) }
+    let fresh = due.filter { !isSuspect($0) }
+    return Array(fresh.isEmpty ? due.prefix(1) : fresh.prefix(Defaults.dispatcherBatch))
   }
+
+  private var policy: DeliveryPolicy { DeliveryPolicy() }
 
   mutating func batchArrives(_ batch: Batch) throws {
     guard isAwake(batch.side) else { return }
@@ -111,47 +123,45 @@ extension Simulation {
     if !links[batch.side.place].isCutBack, !happens(plan.noise.lost) {
       schedule(.batchAnswered(batch.answered), after: milliseconds(1...200))
     } else {
-      schedule(.batchAnswered(batch), after: .seconds(12))
+      schedule(.batchAnswered(batch), after: Defaults.startFlightTimeoutAcrossRegions)
     }
   }
 
   /// A Dispatcher hears that its call has succeeded, or gives up waiting.
+  ///
+  /// What another has leased since is not touched.
   mutating func batchAnswered(_ batch: Batch) throws {
     guard isUp(batch.navigator, batch.incarnation) else { return }
     onStore()
     let place = batch.side.place
-    let isLeased = links[place].lease == batch.lease
-    guard batch.isAnswered else {
-      _ = try links[place].breaker.apply(.failed(batch.permit), at: world.now)
-      guard isLeased else { return }
-      links[place].leasedUntil = time
-      links[place].attempts += 1
-      links[place].due = time + RetryPolicy.coolOff.delay(attempt: min(links[place].attempts, 6), jitter: 0.5)
-      guard links[place].attempts >= Defaults.dispatcherAttemptsPerFlight else { return }
-      links[place].attempts = 0
-      try giveUp(batch.side)
-      return
-    }
-    _ = try links[place].breaker.apply(.succeeded(batch.permit), at: world.now)
-    for delivery in batch.deliveries {
-      if let found = world.planes[place].outbox.firstIndex(of: delivery) {
-        world.planes[place].outbox.remove(at: found)
-      }
-    }
-    if isLeased {
-      links[place].leasedUntil = time
-      links[place].attempts = 0
+    let outcome = batch.isAnswered ? CircuitBreaker.Event.succeeded(batch.permit) : .failed(batch.permit)
+    _ = try navigators[batch.navigator].breakers[place].apply(outcome, at: world.now)
+    for delivery in batch.deliveries where links[place].attempts[delivery]?.lease == batch.lease {
+      if batch.isAnswered { remove(delivery, from: place) } else { try postpone(delivery, at: place) }
     }
   }
 
-  /// Gives up the first flight of an outbox that could not be delivered in as many tries as are allowed.
-  private mutating func giveUp(_ side: Side) throws {
-    let index = world.planes[side.place].outbox.firstIndex { if case .start = $0.content { true } else { false } }
-    guard let index else { return }
-    let delivery = world.planes[side.place].outbox.remove(at: index)
-    note("\(delivery.flight) is given up as not delivered")
-    let failure = FlightFailure(code: .notDelivered, message: "no answer")
-    try world.announce(World.Report(flight: delivery.flight, report: .failed(failure)))
+  private mutating func postpone(_ delivery: World.Delivery, at place: Int) throws {
+    guard var attempt = links[place].attempts[delivery] else { return }
+    attempt.failures += 1
+    attempt.leasedUntil = time
+    let isStart = if case .start = delivery.content { true } else { false }
+    switch policy.verdict(failures: attempt.failures, isStart: isStart, jitter: chance.fraction()) {
+    case .again(let pause):
+      attempt.due = time + pause
+      links[place].attempts[delivery] = attempt
+    case .givenUp:
+      remove(delivery, from: place)
+      note("\(delivery.flight) is given up as not delivered")
+      let failure = FlightFailure(code: .notDelivered, message: "no answer")
+      try world.announce(World.Report(flight: delivery.flight, report: .failed(failure)))
+    }
+  }
+
+  private mutating func remove(_ delivery: World.Delivery, from place: Int) {
+    links[place].attempts[delivery] = nil
+    guard let found = world.planes[place].outbox.firstIndex(of: delivery) else { return }
+    world.planes[place].outbox.remove(at: found)
   }
 
   // MARK: Reading

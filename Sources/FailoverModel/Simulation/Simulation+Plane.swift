@@ -1,5 +1,6 @@
 // The Pilots of a simulation: heartbeats and leases by their own clocks, work that takes time, deaths and pauses.
 
+internal import Chance
 import FailoverCore
 
 extension Simulation {
@@ -9,9 +10,9 @@ extension Simulation {
   private func isLost(_ side: Side) -> Bool { lostUntil[side.place] > time }
 
   /// By a Pilot's own clock, which runs a little fast or slow, and never jumps.
-  private func ownTime(_ pilot: PilotKey) -> Duration {
+  private func ownTime(_ pilot: PilotKey) -> Timestamp {
     let drift = pilot.number == 0 ? 200 : -200
-    return time + time * drift / 1_000_000
+    return Self.start + time + time * drift / 1_000_000
   }
 
   private func deckTime(_ side: Side) -> Duration { time + deckShifts[side.place] }
@@ -26,7 +27,10 @@ extension Simulation {
     note("\(key.side) pilot \(key.number) starts")
     pilot.isUp = true
     pilot.stoppedUntil = .zero
-    (pilot.leaseEnd, pilot.lastHeartbeat, pilot.seen) = (ownTime(key) + Self.lease, time, deckTime(key.side))
+    // It has asked a moment ago, and the Flightdeck hears of it now.
+    pilot.term = LeaseTerm(duration: Self.lease, from: ownTime(key) - milliseconds(1...200))
+    (pilot.nextHeartbeat, pilot.seen) = (time + Defaults.renewTick, deckTime(key.side))
+    (pilot.registered, pilot.isDeclaredDead) = (pilot.incarnation, false)
     pilots[key] = pilot
     // Who registers anew gives back what it had before.
     onDeck(key.side)
@@ -40,8 +44,7 @@ extension Simulation {
     if standstill > time { return schedule(.pilotRound(key, incarnation: incarnation), after: standstill - time) }
     schedule(.pilotRound(key, incarnation: incarnation), after: milliseconds(800...1_200))
     onDeck(key.side)
-    let isOver = ownTime(key) >= pilot.leaseEnd - Self.lease / 10
-    if isOver {
+    guard pilot.term.holds(at: ownTime(key)) else {
       // A Pilot that could not renew in time has stopped its work; it registers anew.
       note("\(key.side) pilot \(key.number) has lost its lease and registers anew")
       drop(key, incarnation)
@@ -49,19 +52,51 @@ extension Simulation {
       pilots[key] = pilot
       return try pilotStarts(key, pilot.incarnation)
     }
-    if time - pilot.lastHeartbeat >= Defaults.renewTick {
-      pilot.lastHeartbeat = time
-      pilot.seen = deckTime(key.side)
-      pilot.leaseEnd = ownTime(key) + Self.lease
-      try heed(key, incarnation)
+    if pilot.nextHeartbeat <= time {
+      pilot.nextHeartbeat = time + Defaults.renewTick
+      let heartbeat = Heartbeat(pilot: key, incarnation: incarnation, sent: ownTime(key))
+      if !happens(plan.noise.lost) { schedule(.heartbeatHeard(heartbeat), after: travel()) }
     }
     pilots[key] = pilot
     try sweep(key.side)
     try claim(key, incarnation)
   }
 
+  /// How long a message between a Pilot and its Flightdeck takes: now and then longer than a lease.
+  private mutating func travel() -> Duration {
+    happens(plan.noise.slow) ? .seconds(Int.random(in: 1...120, using: &chance)) : milliseconds(1...200)
+  }
+
+  mutating func heartbeatHeard(_ heartbeat: Heartbeat) {
+    guard isAwake(heartbeat.pilot.side) else { return }
+    let isAccepted = isRegistered(heartbeat.pilot, heartbeat.incarnation)
+    let now = deckTime(heartbeat.pilot.side)
+    if isAccepted { pilots[heartbeat.pilot]?.seen = now }
+    guard !happens(plan.noise.lost) else { return }
+    schedule(.heartbeatAnswered(heartbeat, isAccepted: isAccepted), after: travel())
+  }
+
+  mutating func heartbeatAnswered(_ heartbeat: Heartbeat, _ isAccepted: Bool) {
+    let key = heartbeat.pilot
+    guard var pilot = pilots[key], pilot.isUp, pilot.incarnation == heartbeat.incarnation else { return }
+    let standstill = max(pilot.stoppedUntil, lostUntil[key.side.place])
+    if standstill > time {
+      return schedule(.heartbeatAnswered(heartbeat, isAccepted: isAccepted), after: standstill - time)
+    }
+    guard isAccepted else {
+      note("\(key.side) pilot \(key.number) hears that its flights were given away")
+      pilot.term.revoke(at: ownTime(key))
+      pilots[key] = pilot
+      return
+    }
+    pilot.term.renew(from: heartbeat.sent, at: ownTime(key))
+    pilots[key] = pilot
+    onDeck(key.side)
+    heed(key, heartbeat.incarnation)
+  }
+
   /// A Pilot that hears by its heartbeat that flights were called off stops them where it may.
-  private mutating func heed(_ key: PilotKey, _ incarnation: Int) throws {
+  private mutating func heed(_ key: PilotKey, _ incarnation: Int) {
     for hand in holders where hand.pilot == key && hand.incarnation == incarnation {
       guard let (index, place) = place(of: hand), world.sorties[index].isCalledOff(world.sorties[index].hands[place])
       else { continue }
@@ -71,15 +106,20 @@ extension Simulation {
   }
 
   private mutating func sweep(_ side: Side) throws {
-    for hand in holders where hand.pilot.side == side && isLeased(hand) {
-      guard let pilot = pilots[hand.pilot], hand.incarnation == pilot.incarnation else {
-        try expire(hand)
-        continue
-      }
-      guard deckTime(side) - pilot.seen > Self.lease else { continue }
-      note("\(side): the lease of \(hand.flight) is over")
-      try expire(hand)
+    for number in 0..<2 {
+      let key = PilotKey(side: side, number: number)
+      guard let pilot = pilots[key], !pilot.isDeclaredDead, deckTime(side) - pilot.seen > Self.lease else { continue }
+      note("\(side): pilot \(number) is declared dead")
+      pilots[key]?.isDeclaredDead = true
     }
+    for hand in holders where hand.pilot.side == side && isLeased(hand) && !isRegistered(hand) { try expire(hand) }
+  }
+
+  private func isRegistered(_ hand: HandKey) -> Bool { isRegistered(hand.pilot, hand.incarnation) }
+
+  /// Whether the Flightdeck gives anything on what a registration says.
+  private func isRegistered(_ key: PilotKey, _ incarnation: Int) -> Bool {
+    pilots[key].map { $0.registered == incarnation && !$0.isDeclaredDead } ?? false
   }
 
   private func isLeased(_ hand: HandKey) -> Bool {
@@ -98,6 +138,11 @@ extension Simulation {
   }
 
   private mutating func claim(_ key: PilotKey, _ incarnation: Int) throws {
+    guard isRegistered(key, incarnation) else {
+      let now = ownTime(key)
+      pilots[key]?.term.revoke(at: now)
+      return
+    }
     var free = Defaults.flightsPerPilot - hands(of: key, incarnation).count
     for index in world.sorties.indices {
       for place in world.sorties[index].flights.indices where free > 0 {
@@ -146,7 +191,7 @@ extension Simulation {
     }
     let standstill = max(pilot.stoppedUntil, lostUntil[hand.pilot.side.place])
     if standstill > time { return schedule(.workBegins(hand), after: standstill - time) }
-    guard ownTime(hand.pilot) < pilot.leaseEnd - Self.lease / 10 else {
+    guard pilot.term.holds(at: ownTime(hand.pilot)) else {
       note("\(hand.pilot.side) pilot \(hand.pilot.number) drops \(hand.flight): its lease is over")
       world.sorties[index].hands.remove(at: place)
       return

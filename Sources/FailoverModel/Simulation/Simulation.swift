@@ -1,5 +1,6 @@
 // One failover in virtual time: processes that die and stop, messages that get lost, clocks that jump.
 
+internal import Chance
 public import FailoverCore
 
 /// A simulated failover.
@@ -48,6 +49,10 @@ public struct Simulation: Sendable {
     /// Its answer arrives.
     case logAnswered(Side, LogRequest, count: Int, heartbeat: Int64)
     case pilotRound(PilotKey, incarnation: Int)
+    /// A heartbeat reaches the Flightdeck.
+    case heartbeatHeard(Heartbeat)
+    /// Its answer reaches the Pilot.
+    case heartbeatAnswered(Heartbeat, isAccepted: Bool)
     /// A Pilot is started, unless it was killed or started since that was planned.
     case pilotStarts(PilotKey, incarnation: Int)
     /// A Pilot looks at its lease and begins the next bit of work.
@@ -65,8 +70,26 @@ public struct Simulation: Sendable {
     let navigator: Int
     let incarnation: Int
     let permit: CircuitBreaker.Permit
+    /// The number of the lease under which its deliveries are made.
     let lease: Int
     var isAnswered = false
+  }
+
+  /// A delivery as its row in the outbox knows it.
+  struct Attempt {
+    var failures = 0
+    /// When it is tried again.
+    var due = Duration.zero
+    /// Until when no other Dispatcher takes it, and the number of that lease.
+    var leasedUntil = Duration.zero
+    var lease = 0
+  }
+
+  struct Heartbeat {
+    let pilot: PilotKey
+    let incarnation: Int
+    /// By the Pilot's own clock.
+    let sent: Timestamp
   }
 
   struct LogRequest {
@@ -92,6 +115,8 @@ public struct Simulation: Sendable {
   struct NavigatorState {
     var incarnation = 1
     var isUp = true
+    /// For each cluster.
+    var breakers = ["east", "west"].map { CircuitBreaker(cluster: $0) }
   }
 
   struct PilotState {
@@ -99,27 +124,29 @@ public struct Simulation: Sendable {
     var isUp = true
     /// Until when the process stands still.
     var stoppedUntil = Duration.zero
-    /// By the Pilot's own clock: until when it may act.
-    var leaseEnd = Duration.zero
-    var lastHeartbeat = Duration.zero
+    /// By the Pilot's own clock.
+    var term = LeaseTerm(duration: Simulation.lease, from: Simulation.start)
+    /// When it sends the next heartbeat.
+    var nextHeartbeat = Duration.zero
+    /// The incarnation that the Flightdeck knows.
+    var registered = 0
     /// By the Flightdeck's clock: when it last heard of the Pilot.
     var seen = Duration.zero
+    /// Whether the Flightdeck has given its flights to others.
+    var isDeclaredDead = false
   }
 
   struct LinkState {
     var isCutThere = false
     var isCutBack = false
-    var breaker: CircuitBreaker
     var health: PlaneHealth
     var heartbeats: Int64 = 0
     /// How many reports were read: the cursor.
     var read = 0
-    /// Whose delivery is under way, and until when nobody else takes the outbox.
+    /// What is known of the deliveries in the outbox that were tried.
+    var attempts: [World.Delivery: Attempt] = [:]
+    /// The newest number of a lease.
     var lease = 0
-    var leasedUntil = Duration.zero
-    /// How often in a row a delivery failed, and when it is tried again.
-    var attempts = 0
-    var due = Duration.zero
   }
 
   let plan: FaultPlan
@@ -167,9 +194,7 @@ public struct Simulation: Sendable {
     world = World(orders: orders, limits: .init(missionsInFlight: plan.inFlight, failureBudget: 1))
     world.flightLimits = FlightLimits()
     world.attemptsPerLease = Defaults.attemptsPerLease
-    links = ["east", "west"].map { name in
-      LinkState(breaker: CircuitBreaker(cluster: name), health: PlaneHealth(cluster: name))
-    }
+    links = ["east", "west"].map { LinkState(health: PlaneHealth(cluster: $0)) }
     for side in Side.allCases {
       for number in 0..<2 { pilots[PilotKey(side: side, number: number)] = PilotState() }
     }
@@ -284,6 +309,8 @@ public struct Simulation: Sendable {
     case .logAnswered(let side, let request, let count, let heartbeat):
       try logAnswered(side, request, count, heartbeat)
     case .pilotRound(let pilot, let incarnation): try pilotRound(pilot, incarnation)
+    case .heartbeatHeard(let heartbeat): heartbeatHeard(heartbeat)
+    case .heartbeatAnswered(let heartbeat, let isAccepted): heartbeatAnswered(heartbeat, isAccepted)
     case .pilotStarts(let pilot, let incarnation): try pilotStarts(pilot, incarnation)
     case .workBegins(let hand): try workBegins(hand)
     case .workDone(let hand): try workDone(hand)

@@ -82,6 +82,25 @@ public actor PostgresConnection {
     try await connect(configuration, timeout: configuration.connectTimeout, logger: logger)
   }
 
+  /// Lends a connection to one piece of work, and closes it when that has ended.
+  ///
+  /// - Parameters:
+  ///   - configuration: Where to, as whom, and with which settings.
+  ///   - logger: Gets the server's notices, at level debug.
+  ///   - body: The work, on the connection's own thread.
+  /// - Throws: As ``connect(_:logger:)``, and what the work throws.
+  public static func lend<Value: Sendable>(
+    _ configuration: PostgresConfiguration,
+    logger: Logger? = nil,
+    to body: @Sendable (isolated PostgresConnection) throws -> Value
+  ) async throws -> Value {
+    let connection = try await connect(configuration, logger: logger)
+    let result: Result<Value, any Error>
+    do { result = .success(try await connection.perform { try body($0) }) } catch { result = .failure(error) }
+    await connection.close()
+    return try result.get()
+  }
+
   /// Connects within another time than the configuration's.
   static func connect(
     _ configuration: PostgresConfiguration,

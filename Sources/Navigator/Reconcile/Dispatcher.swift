@@ -124,8 +124,8 @@ struct Dispatcher {
 
   /// Takes what is due.
   ///
-  /// What has failed for a whole lease's tries goes alone, and after the rest: one delivery that the cluster cannot take must
-  /// not use up the tries of those beside it.
+  /// What is suspect by the ``DeliveryPolicy`` goes alone, and after the rest: one delivery that the cluster cannot take must not use
+  /// up the tries of those beside it.
   private static func lease(
     for cluster: ClusterName,
     _ settings: NavigatorSettings,
@@ -151,7 +151,7 @@ struct Dispatcher {
       """,
       [
         cluster.rawValue, unit.now.postgres, Int64(settings.dispatcherBatch),
-        (unit.now + settings.dispatcherLease).postgres, Int64(settings.dispatcherAttemptsPerLease),
+        (unit.now + settings.dispatcherLease).postgres, Int64(settings.delivery.series),
       ]
     )
     let deliveries = try rows.map { row in
@@ -239,8 +239,7 @@ struct Dispatcher {
 
   /// Counts a failed try and sets the time of the next one.
   ///
-  /// A flight whose tries are used up has failed; a grant or a cancellation is never given up, since only its
-  /// flight's end makes it superfluous.
+  /// A flight whose tries are used up has failed.
   private static func postpone(
     _ batch: [Delivery],
     because message: String,
@@ -249,16 +248,13 @@ struct Dispatcher {
     unit: inout Unit,
     on db: isolated PostgresConnection
   ) throws {
-    let exhausted = batch.filter { $0.isStart && $0.attempts + 1 >= settings.dispatcherAttempts }
-    let kept = batch.filter { delivery in !exhausted.contains { $0.id == delivery.id } }
-    let due = kept.map { delivery in
-      let tries = delivery.attempts + 1
-      let isLeaseUsedUp = tries.isMultiple(of: settings.dispatcherAttemptsPerLease)
-      let pause =
-        isLeaseUsedUp
-        ? settings.dispatcherCoolOff
-        : settings.dispatcherBackoff.delay(attempt: tries % settings.dispatcherAttemptsPerLease, jitter: jitter)
-      return (unit.now + pause).postgres
+    var kept: [(delivery: Delivery, due: Timestamp)] = []
+    var exhausted: [Delivery] = []
+    for delivery in batch {
+      switch settings.delivery.verdict(failures: delivery.attempts + 1, isStart: delivery.isStart, jitter: jitter) {
+      case .again(let pause): kept.append((delivery, unit.now + pause))
+      case .givenUp: exhausted.append(delivery)
+      }
     }
     try db.execute(
       """
@@ -267,7 +263,10 @@ struct Dispatcher {
       from unnest($1::bigint[], $2::bigint[], $3::timestamptz[]) as u (id, lease, due_at)
       where o.id = u.id and o.lease = u.lease
       """,
-      [kept.map(\.id), kept.map(\.lease), due, String(message.prefix(FlightFailure.messageLimit))]
+      [
+        kept.map(\.delivery.id), kept.map(\.delivery.lease), kept.map(\.due.postgres),
+        String(message.prefix(FlightFailure.messageLimit)),
+      ]
     )
     guard !exhausted.isEmpty else { return }
     try remove(exhausted, on: db)

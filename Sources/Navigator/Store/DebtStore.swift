@@ -81,26 +81,28 @@ enum DebtStore {
     unit: inout Unit,
     on db: isolated PostgresConnection
   ) throws {
-    var inputs: [Input] = []
-    for (order, outcome) in ends {
-      // debts_open serves the search.
-      let rows = try db.query(
-        """
-        select mission, side, cluster from navigator.debts
-        where deployment = $1 and mission <> $2 and settled_at is null order by mission, side
-        """,
-        [order.deployment.name.rawValue, order.id.description]
-      )
-      for row in rows {
-        let cluster = try ClusterName(row.decode("cluster", as: String.self))
-        guard let event = Debt.event(after: outcome, of: order, on: cluster) else { continue }
-        inputs.append(
-          Input(
-            mission: try MissionID(row.decode("mission", as: String.self)),
-            side: Side(rawValue: try row.decode("side", as: String.self)),
-            event: event,
-            cause: "mission \(order.id)"
-          )
+    // An end that means nothing on its own destination means nothing anywhere.
+    let ends = ends.filter { order, outcome in Debt.event(after: outcome, of: order, on: order.destination) != nil }
+    guard !ends.isEmpty else { return }
+    // debts_open serves the join.
+    let rows = try db.query(
+      """
+      select d.mission, d.side, d.cluster, e.place
+      from unnest($1::text[], $2::text[]) with ordinality as e (deployment, mission, place)
+        join navigator.debts as d on d.deployment = e.deployment and d.mission <> e.mission and d.settled_at is null
+      order by d.mission, d.side
+      """,
+      [ends.map(\.0.deployment.name.rawValue), ends.map(\.0.id.description)]
+    )
+    let inputs = try rows.compactMap { row -> Input? in
+      let (order, outcome) = ends[try row.decode("place", as: Int.self) - 1]
+      let cluster = try ClusterName(row.decode("cluster", as: String.self))
+      return try Debt.event(after: outcome, of: order, on: cluster).map { event in
+        Input(
+          mission: try MissionID(row.decode("mission", as: String.self)),
+          side: Side(rawValue: try row.decode("side", as: String.self)),
+          event: event,
+          cause: "mission \(order.id)"
         )
       }
     }

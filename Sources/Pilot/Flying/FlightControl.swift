@@ -3,45 +3,27 @@
 internal import FailoverCore
 internal import Synchronization
 
-/// How long a Pilot may act, by its own monotonic clock.
+/// The lease that all of a Pilot's flights share, by its own monotonic clock.
 ///
-/// The clock goes on while the process, or the machine, is stopped. Each extension counts from *before* the heartbeat was sent, so
-/// this end never comes after the one that the Flightdeck reckons with; and the work stops a margin earlier still.
+/// The clock goes on while the process, or the machine, is stopped.
 final class Lease: Sendable {
-  private let end: Mutex<ContinuousClock.Instant>
-  private let duration: Duration
+  private let term: Mutex<LeaseTerm<ContinuousClock.Instant>>
 
-  /// The part of a lease that is not used: time to stop in.
-  private var margin: Duration { duration / 10 }
-
-  init(duration: Duration, from start: ContinuousClock.Instant) {
-    self.duration = duration
-    end = Mutex(start + duration)
+  init(duration: Duration, from asked: ContinuousClock.Instant) {
+    term = Mutex(LeaseTerm(duration: duration, from: asked))
   }
 
   /// A heartbeat that was sent at this moment was accepted.
-  ///
-  /// A lease that was over stays over: work was stopped without a word to the Flightdeck, and only a new registration makes it
-  /// give those flights to somebody else.
-  func extend(from sent: ContinuousClock.Instant, at now: ContinuousClock.Instant = .now) {
-    end.withLock { end in
-      guard end - margin > now else { return }
-      end = max(end, sent + duration)
-    }
-  }
+  func renew(from sent: ContinuousClock.Instant) { term.withLock { $0.renew(from: sent, at: .now) } }
 
-  /// The Flightdeck said that it is over: whatever the clock says, nothing may be done any more.
-  func revoke() {
-    end.withLock { $0 = min($0, .now) }
-  }
+  /// The Flightdeck said that it is over.
+  func revoke() { term.withLock { $0.revoke(at: .now) } }
 
   /// How much of it may still be used.
-  func left(at now: ContinuousClock.Instant = .now) -> Duration {
-    end.withLock { $0 } - margin - now
-  }
+  var left: Duration { term.withLock { $0.left(at: .now) } }
 
   /// Whether its holder may act.
-  var holds: Bool { left() > .zero }
+  var holds: Bool { left > .zero }
 }
 
 /// The end of a Pilot's work, announced.

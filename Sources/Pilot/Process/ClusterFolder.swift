@@ -45,7 +45,7 @@ struct DeploymentRecord: Hashable, Codable, Sendable {
   /// The newest epoch that was seen under that generation.
   var epoch: LeaseEpoch?
   var wanted = Wanted.absent
-  /// Whether the workload was asked to take no new task.
+  /// Whether the workload was asked to take no new task, and neither was resumed nor lost its namespace since.
   var isDraining = false
   /// Whether changes other than by flights are blocked.
   var isCordoned = false

@@ -16,10 +16,14 @@ extension ProcessDriver {
       try Self.refuseIfWanted(entry)
       let path = folder.namespace(entry.name)
       try await blocking { () throws(SystemError) in try Files.removeTree(path) }
+      guard entry.record.isDraining else { return }
+      entry.record.isDraining = false
+      try await save(entry)
     }
   }
 
-  /// Stops every process and waits until each lock is free; then only a tombstone with the generation is left.
+  /// Stops every process and waits until each lock is free; then only a tombstone is left: of the generation, and of a drain, which
+  /// the namespace may still remember.
   public func delete(_ context: DriverContext) async throws(StepError) {
     try await locked(context) { entry throws(StepError) in
       if entry.record.wanted == .running {
@@ -32,13 +36,14 @@ extension ProcessDriver {
       try await stopAll(processes, of: name, context)
       entry.record.wanted = .absent
       entry.record.deployment = nil
-      entry.record.isDraining = false
       entry.record.isCordoned = false
       try await save(entry)
     }
   }
 
   /// Starts what does not run as wanted, and stops what is not wanted any more.
+  ///
+  /// A workload that was drained here before, and whose namespace was left, is resumed as well.
   public func upsert(_ context: DriverContext) async throws(StepError) {
     try await locked(context) { entry throws(StepError) in
       let name = entry.name
@@ -46,7 +51,6 @@ extension ProcessDriver {
         throw .permanent("deployment \(name) has no namespace on cluster \(cluster); create it first")
       }
       entry.record.wanted = .running
-      entry.record.isDraining = false
       entry.record.deployment = context.deployment
       entry.record.workloadGeneration = context.generation
       // Before the first start: what runs must be found by the next Pilot.
@@ -56,12 +60,14 @@ extension ProcessDriver {
       try await stopAll(known.filter { !wanted.contains($0) }, of: name, context)
       for process in context.deployment.processes {
         let workload = try await workload(process, entry.record)
-        if case .running(let record) = try await look(at: process.name, of: name) {
-          if record.fingerprint == workload.fingerprint { continue }
+        if case .running(let record) = try await look(at: process.name, of: name),
+          record.fingerprint != workload.fingerprint
+        {
           try await stop(process.name, of: name, context)
         }
-        try await start(workload, context)
+        try await serve(process, entry, context)
       }
+      try await forgetDrain(&entry)
     }
   }
 
@@ -151,27 +157,12 @@ extension ProcessDriver {
   /// Undoes a drain: each process's resume command, or a new start where there is none; starts what does not run.
   public func resume(_ context: DriverContext) async throws(StepError) {
     try await locked(context) { entry throws(StepError) in
-      let wasDraining = entry.record.isDraining
       entry.record.wanted = .running
       entry.record.deployment = context.deployment
       entry.record.workloadGeneration = context.generation
-      // The drain is forgotten at the end: a crash in the midst resumes all again.
       try await save(entry)
-      for process in context.deployment.processes {
-        let pid = try await look(at: process.name, of: entry.name).pid
-        try context.check()
-        if let pid, wasDraining, let command = process.resume {
-          try await succeed(command, "resume", of: process, entry.record, pid: pid)
-          continue
-        }
-        if pid != nil {
-          guard wasDraining, process.drain != nil else { continue }
-          try await stop(process.name, of: entry.name, context)
-        }
-        try await start(try await workload(process, entry.record), context)
-      }
-      entry.record.isDraining = false
-      try await save(entry)
+      for process in context.deployment.processes { try await serve(process, entry, context) }
+      try await forgetDrain(&entry)
     }
   }
 
@@ -211,6 +202,35 @@ extension ProcessDriver {
   }
 
   // MARK: Parts
+
+  /// Starts a process that does not run, and sees to it that it takes tasks, whatever a drain has told it.
+  ///
+  /// A process that begins anew is told too: what asked it to drain may have outlived the one before, as a file does.
+  private func serve(
+    _ process: ProcessSpec,
+    _ entry: Entry,
+    _ context: DriverContext
+  ) async throws(StepError) {
+    let name = entry.name
+    let wasDrained = entry.record.isDraining && process.drain != nil
+    if wasDrained, process.resume == nil, try await look(at: process.name, of: name).pid != nil {
+      try await stop(process.name, of: name, context)
+    }
+    try await start(try await workload(process, entry.record), context)
+    guard wasDrained, let command = process.resume else { return }
+    guard let pid = try await look(at: process.name, of: name).pid else {
+      throw .transient("process \(process.name) of deployment \(name) ended before it could be resumed")
+    }
+    try context.check()
+    try await succeed(command, "resume", of: process, entry.record, pid: pid)
+  }
+
+  /// Only when all is resumed: a crash in the midst resumes all again.
+  private func forgetDrain(_ entry: inout Entry) async throws(StepError) {
+    guard entry.record.isDraining else { return }
+    entry.record.isDraining = false
+    try await save(entry)
+  }
 
   /// The number of a process; nil if nothing of it lives.
   ///

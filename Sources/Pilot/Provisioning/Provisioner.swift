@@ -153,15 +153,7 @@ public struct Provisioner: Sendable {
       configuration.statementTimeout = options.statementTimeout
       configuration.lockTimeout = options.lockTimeout
       configuration.applicationName = "swift-failover provisioner"
-      let connection = try await PostgresConnection.connect(configuration, logger: logger)
-      let result: Result<Value, any Error>
-      do {
-        result = .success(try await connection.perform { try body($0) })
-      } catch {
-        result = .failure(error)
-      }
-      await connection.close()
-      return try result.get()
+      return try await PostgresConnection.lend(configuration, logger: logger) { try body($0) }
     } catch let error as StepError {
       throw error
     } catch let error as PostgresError {

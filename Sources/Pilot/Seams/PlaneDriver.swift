@@ -24,7 +24,8 @@ public protocol PlaneDriver: Sendable {
   func deleteSecrets(_ context: DriverContext) async throws(StepError)
   /// Checks, without changing anything, that the image can be run from here; `IMAGE_NOT_FOUND` if not.
   func checkImage(_ context: DriverContext) async throws(StepError)
-  /// Starts the deployment, or brings it to the wanted state. What already runs as wanted is left alone.
+  /// Starts the deployment, or brings it to the wanted state. What already runs as wanted is left alone, unless it was drained here
+  /// before: then it takes tasks again.
   func upsert(_ context: DriverContext) async throws(StepError)
   /// Runs every check once, and returns what was seen; an empty list verifies nothing.
   func verify(_ context: DriverContext) async throws(StepError) -> [Check]

@@ -152,15 +152,15 @@ final class PilotSession: Sendable {
       var pause = settings.heartbeat(for: registration.lease)
       do throws(FlightdeckError) {
         let heartbeat = try await flightdeck.heartbeat(registration)
-        lease.extend(from: sent)
+        lease.renew(from: sent)
         for id in heartbeat.cancelRequested { controls.withLock { $0[id] }?.requestCancel() }
       } catch {
         if case .declaredDead = error {
           giveUp(because: error)
           return
         }
-        pause = settings.retry(left: lease.left(), of: registration.lease)
-        logger.warning("cannot renew the lease", metadata: ["error": "\(error)", "left": "\(lease.left())"])
+        pause = settings.retry(left: lease.left, of: registration.lease)
+        logger.warning("cannot renew the lease", metadata: ["error": "\(error)", "left": "\(lease.left)"])
       }
       await beat.wait(atMost: pause)
     }

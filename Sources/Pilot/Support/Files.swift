@@ -124,7 +124,10 @@ enum Files {
   }
 
   /// Writes a file if there is none yet; what is there already is left as it is.
+  ///
+  /// What is there needs no room on the disk.
   static func writeOnce(_ bytes: some Collection<UInt8>, to path: String) throws(SystemError) {
+    guard try status(path) == nil else { return }
     let folder = parent(of: path)
     let temporary = try writeTemporary(bytes, in: folder, for: path)
     // Unlike a rename, a link does not replace what another process has written meanwhile.

@@ -6,6 +6,12 @@ import LibPQ
 import Navigator
 import Rehearsal
 
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
 /// The demo's world together with what watches it.
 struct DemoScene: Sendable {
   let stage: DemoStage
@@ -45,14 +51,14 @@ struct DemoScene: Sendable {
   }
 
   /// Kills a cluster's Pilot and its workloads, but for one.
-  func kill(_ cluster: ClusterName, pilot: DemoProgram) async throws -> Disaster {
+  func kill(_ cluster: ClusterName, pilot: Program) async throws -> Disaster {
     let open = try await tasksInFlight(on: cluster)
-    pilot.kill()
+    pilot.send(SIGKILL)
     story.say("SIGKILL to the Pilot of \(cluster)")
     let zombieDeployment = deployments[deployments.count / 2]
     var zombie: Int32?
     for (deployment, event) in open {
-      if deployment == zombieDeployment { zombie = event.process } else { DemoProgram.kill(event.process) }
+      if deployment == zombieDeployment { zombie = event.process } else { Signals.send(SIGKILL, to: event.process) }
     }
     guard let zombie else { throw failure("no process of \(zombieDeployment) was found on \(cluster)") }
     let folder = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(zombie)/cwd")
@@ -149,7 +155,7 @@ struct DemoScene: Sendable {
 
   private func events(of deployment: DeploymentName) async throws -> [DemoEvent] {
     let database = stage.administrator.with(database: stage.fleet.database(of: deployment))
-    return try await DemoStage.with(database) { db in
+    return try await PostgresConnection.lend(database) { db in
       try db.query("select task, kind, credential::text as credential, at, process from task_events order by id")
         .map { row in
           DemoEvent(

@@ -14,7 +14,7 @@ final class DemoStage: Sendable {
   let fleet: DemoFleet
   let administrator: PostgresConfiguration
   private let server: PrivatePostgres?
-  private let programs = Mutex<[DemoProgram]>([])
+  private let programs = Mutex<[Program]>([])
 
   var secrets: String { folder.appendingPathComponent("secrets").path }
   var storeURL: String { administrator.with(database: fleet.database("store")).secretURL }
@@ -57,7 +57,7 @@ final class DemoStage: Sendable {
   private static let planes = ["store", "deck_east", "deck_west", "fences"]
 
   private func createDatabases() async throws {
-    try await Self.with(administrator) { db in
+    try await PostgresConnection.lend(administrator) { db in
       for name in Self.planes { try db.script("create database \(identifier: self.fleet.database(name))") }
     }
   }
@@ -67,7 +67,7 @@ final class DemoStage: Sendable {
       try write(administrator.with(database: fleet.database(database)).secretURL, to: file)
     }
     try write(storeURL, to: "store.url")
-    let executable = DemoProgram.binaries.appendingPathComponent("failoverctl").path
+    let executable = Program.binaries.appendingPathComponent("failoverctl").path
     try write(fleet.yaml(executable: executable), to: "fleet.yaml")
   }
 
@@ -86,21 +86,26 @@ final class DemoStage: Sendable {
 
   /// Starts a daemon; its log is a file in the folder.
   @discardableResult
-  func start(_ name: String, log: String, _ arguments: [String]) throws -> DemoProgram {
-    let path = folder.appendingPathComponent(log).path
-    if !FileManager.default.fileExists(atPath: path) { try write("", to: log) }
-    let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
-    try file.seekToEnd()
-    let program = try DemoProgram(name, arguments, in: folder, output: file, environment: environment)
+  func start(_ name: String, log: String, _ arguments: [String]) throws -> Program {
+    try launch(name, arguments, output: try Program.appending(to: folder.appendingPathComponent(log)))
+  }
+
+  private func launch(_ name: String, _ arguments: [String], output: FileHandle) throws -> Program {
+    let program: Program
+    do {
+      program = try Program(name, arguments, in: folder, output: output, environment: environment)
+    } catch let error as Program.NotFound {
+      throw CtlError(.precondition, "\(error.path) is not there", next: "swift build")
+    }
     programs.withLock { $0.append(program) }
     return program
   }
 
-  func startNavigator() throws -> DemoProgram {
+  func startNavigator() throws -> Program {
     try start("navigatord", log: "navigatord.log", ["--heartbeat-interval", "1s", "--debt-interval", "2s"])
   }
 
-  func startPilot(of cluster: ClusterName) throws -> DemoProgram {
+  func startPilot(of cluster: ClusterName) throws -> Program {
     try start(
       "pilotd",
       log: "pilotd-\(cluster).log",
@@ -114,9 +119,10 @@ final class DemoStage: Sendable {
   /// Runs this program with other arguments to its end; what it prints goes where the story goes.
   func ctl(_ arguments: [String], _ story: DemoStory) async throws -> Int32 {
     let output = story.asJSON ? FileHandle.standardError : FileHandle.standardOutput
-    let program = try DemoProgram("failoverctl", arguments, in: folder, output: output, environment: environment)
-    programs.withLock { $0.append(program) }
-    return await program.status()
+    let program = try launch("failoverctl", arguments, output: output)
+    // It has limits of its own; an interrupted demo ends it with all the rest.
+    while !(await program.ends(within: .seconds(60))) { try Task.checkCancellation() }
+    return program.status ?? -1
   }
 
   private var environment: [String: String] {
@@ -137,35 +143,17 @@ final class DemoStage: Sendable {
     }
   }
 
-  // MARK: Databases
-
-  /// Lends a connection.
-  static func with<Value: Sendable>(
-    _ configuration: PostgresConfiguration,
-    _ body: @Sendable (isolated PostgresConnection) throws -> Value
-  ) async throws -> Value {
-    let connection = try await PostgresConnection.connect(configuration)
-    do {
-      let value = try await connection.perform { db in try body(db) }
-      await connection.close()
-      return value
-    } catch {
-      await connection.close()
-      throw error
-    }
-  }
-
   // MARK: The end
 
   /// Ends every process, drops what was created on a server of the user's, and removes the folder.
   func tearDown() async {
-    for program in programs.withLock({ $0 }) where program.isRunning { program.kill() }
+    for program in programs.withLock({ $0 }) where program.isRunning { program.send(SIGKILL) }
     // Workloads have sessions of their own; killing one may let a supervisor's last breath start another.
     let place = folder.path
     for _ in 0..<50 {
       let left = Signals.processes(in: place)
       guard !left.isEmpty else { break }
-      for process in left { DemoProgram.kill(process) }
+      for process in left { Signals.send(SIGKILL, to: process) }
       do { try await Task.sleep(for: .milliseconds(50)) } catch { continue }
     }
     if let server {
@@ -183,7 +171,7 @@ final class DemoStage: Sendable {
   private func dropDatabases() async {
     let names = Self.planes.map { fleet.database($0) } + fleet.deployments.map { fleet.database(of: $0) }
     do {
-      try await Self.with(administrator) { [fleet] db in
+      try await PostgresConnection.lend(administrator) { [fleet] db in
         for name in names { try db.script("drop database if exists \(identifier: name) with (force)") }
         let roles = try db.query(
           "select rolname::text as name from pg_roles where starts_with(rolname::text, $1)",

@@ -1,5 +1,6 @@
 // A cluster's health: thresholds to the microsecond, heartbeats that come late or twice, and silence.
 
+import Chance
 import FailoverModel
 import Testing
 

@@ -1,5 +1,6 @@
 // What holds for every machine over long random histories: duplicates, replay, JSON, and that its end is its end.
 
+import Chance
 import FailoverCore
 import FailoverModel
 import Testing

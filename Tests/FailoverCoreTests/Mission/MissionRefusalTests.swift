@@ -15,6 +15,14 @@ struct MissionRefusalTests {
     #expect(after == mission)
   }
 
+  @Test(arguments: [Mission.Phase.draining, .fencing, .promoting], Side.allCases)
+  func `The end of a flight proves nothing before its proofs were heard`(phase: Mission.Phase, side: Side) throws {
+    let mission = try Mission.inPhase(phase)
+    var after = mission
+    #expect(try after.apply(.flight(mission.flight(side), .succeeded), at: start) == .ignored(.early))
+    #expect(after == mission)
+  }
+
   @Test(arguments: [0, 2] as [Int64])
   func `A receipt of another generation is stale, and the fence is waited for`(generation: Int64) throws {
     let mission = try Mission.inPhase(.fencing)

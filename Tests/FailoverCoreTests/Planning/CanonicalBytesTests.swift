@@ -1,5 +1,6 @@
 // Canonical bytes: no two values share them.
 
+import Chance
 import FailoverModel
 import Testing
 

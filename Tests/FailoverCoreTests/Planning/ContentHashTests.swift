@@ -1,5 +1,6 @@
 // The hash of a plan: it changes with everything that is done, and with nothing else.
 
+import Chance
 import FailoverModel
 import Testing
 

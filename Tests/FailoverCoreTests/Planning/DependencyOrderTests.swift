@@ -1,5 +1,6 @@
 // The order of moves: exhaustively for small graphs, by properties for large ones.
 
+import Chance
 import FailoverModel
 import Testing
 

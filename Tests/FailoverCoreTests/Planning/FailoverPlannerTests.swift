@@ -1,5 +1,6 @@
 // Plans: what moves, in which order, by which steps, and what stays.
 
+import Chance
 import FailoverModel
 import Testing
 

@@ -1,6 +1,6 @@
 // Properties that must hold for every list of values: random lists, and the shortest one that breaks the property.
 
-import FailoverModel
+import Chance
 import Testing
 
 /// A list that breaks a property.

@@ -1,5 +1,6 @@
 // The harness is what other tests rely on: it must find what is wrong, shorten it, and be the same every time.
 
+import Chance
 import FailoverModel
 import Testing
 

@@ -7,8 +7,15 @@ import Testing
 
 @Suite("What is read from outside")
 struct CorruptionTests {
+  /// JSON with its keys in order: the same text every time.
+  private static func text(of value: some Encodable) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .sortedKeys
+    return String(decoding: try encoder.encode(value), as: UTF8.self)
+  }
+
   static func isRefused<Value: Codable>(_ value: Value, replacing old: String, with new: String) throws -> Bool {
-    let text = String(decoding: try JSONEncoder().encode(value), as: UTF8.self)
+    let text = try text(of: value)
     try #require(text.contains(old), "\(text) holds no \(old)")
     let broken = text.replacingOccurrences(of: old, with: new)
     do {
@@ -49,7 +56,7 @@ struct CorruptionTests {
     let plan = FlightPlan(kind: .rollback, side: .source, steps: [Step(.uncordon, timeout: .zero)])
     let step = "{\"kind\":\"uncordon\",\"timeout\":[0,0]}"
     let reordered = "{\"timeout\":[0,0],\"kind\":\"uncordon\"}"
-    let text = String(decoding: try JSONEncoder().encode(plan), as: UTF8.self)
+    let text = try Self.text(of: plan)
     #expect(try Self.isRefused(plan, replacing: text.contains(step) ? step : reordered, with: ""))
     let policy = RetryPolicy(first: .zero, most: .seconds(1), factor: 2)
     #expect(try Self.isRefused(policy, replacing: "\"factor\":2", with: "\"factor\":0.5"))

@@ -63,7 +63,7 @@ struct ControlRoom: Sendable {
     settings.heartbeatInterval = .milliseconds(200)
     settings.debtReconcile = .milliseconds(200)
     settings.dispatcherPoll = .milliseconds(100)
-    settings.dispatcherBackoff = RetryPolicy(first: .milliseconds(50), most: .milliseconds(200))
+    settings.delivery.backoff = RetryPolicy(first: .milliseconds(50), most: .milliseconds(200))
     change(&settings)
     let pool = PostgresPool(
       try PostgresConfiguration(try await SharedServer.shared.database("store", on: server)),
