@@ -1,6 +1,6 @@
 // Which rows of the machines' tables a walk has used.
 
-import FailoverCore
+public import FailoverCore
 
 /// The transitions that the tables allow, beside those that were made.
 public struct Coverage: Sendable {
@@ -32,6 +32,15 @@ public struct Coverage: Sendable {
       "a debt is proven by a move between two other clusters, and there is no third one"
     )
   ]
+
+  /// How much of a machine's table a whole exploration takes, for the page that shows the machine: `make explore` fails unless it is
+  /// so.
+  public static func words<Machine: StateMachine>(of machine: Machine.Type) -> String {
+    let count = MadeTransition.table(of: machine).count
+    let left = beyond.filter { $0.row.machine == "\(machine)" }
+    let except = left.map { "; not \($0.row.from), \($0.row.event), \($0.row.to): \($0.reason)" }.joined()
+    return "Taken by `make explore`: \(count - left.count) of \(count) transitions\(except)."
+  }
 
   /// What was done and no table allows.
   public var unknown: [MadeTransition] {

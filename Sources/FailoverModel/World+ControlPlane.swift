@@ -85,17 +85,17 @@ extension World {
       guard let launch = sorties[index].launches.first(where: { $0.assignment.id == flight }) else {
         return violate("\(flight) was never launched, and is delivered again")
       }
-      planes[flight.side.place].outbox.append(Delivery(flight: flight, content: .start(launch.assignment)))
+      post(Delivery(flight: flight, content: .start(launch.assignment)))
       for clearance in launch.grants {
-        planes[flight.side.place].outbox.append(Delivery(flight: flight, content: .grant(clearance)))
+        post(Delivery(flight: flight, content: .grant(clearance)))
       }
     case .grant(let flight, let clearance):
       if let place = sorties[index].launches.firstIndex(where: { $0.assignment.id == flight }) {
         sorties[index].launches[place].grants.append(clearance)
       }
-      planes[flight.side.place].outbox.append(Delivery(flight: flight, content: .grant(clearance)))
+      post(Delivery(flight: flight, content: .grant(clearance)))
     case .cancel(let flight):
-      planes[flight.side.place].outbox.append(Delivery(flight: flight, content: .cancel))
+      post(Delivery(flight: flight, content: .cancel))
     case .incurDebt(let note): incur(note, index)
     case .tellHeld: news.append(.missionHeld(sorties[index].mission.id))
     case .tellRequest(let outcome, let byOperator):
@@ -103,6 +103,14 @@ extension World {
       settle(outcome, index)
     case .recordPlacement(let cluster, let generation): sorties[index].record(cluster, generation)
     }
+  }
+
+  /// Puts something into the outbox of the cluster that it is for.
+  private mutating func post(_ delivery: Delivery) {
+    var delivery = delivery
+    let place = delivery.flight.side.place
+    while planes[place].outbox.contains(delivery) { delivery.copy += 1 }
+    planes[place].outbox.append(delivery)
   }
 
   mutating func launch(_ assignment: FlightAssignment, _ index: Int) {
@@ -114,7 +122,7 @@ extension World {
     sorties[index].launches.append(Sortie.Launch(assignment: assignment))
     sorties[index].ownership.newest = max(sortie.ownership.newest, assignment.generation)
     let delivery = Delivery(flight: assignment.id, content: .start(assignment))
-    planes[assignment.id.side.place].outbox.append(delivery)
+    post(delivery)
   }
 
   private mutating func incur(_ note: DebtNote, _ index: Int) {
@@ -149,7 +157,7 @@ extension World {
       switch action {
       case .launch(let assignment): launch(assignment, index)
       case .cancel(let flight):
-        planes[flight.side.place].outbox.append(Delivery(flight: flight, content: .cancel))
+        post(Delivery(flight: flight, content: .cancel))
       }
     }
   }

@@ -125,7 +125,7 @@ extension World {
       for side in Side.allCases where planes[side.place].isReachable {
         let plane = planes[side.place]
         if !plane.outbox.isEmpty { moves.append(.deliverUnanswered(side)) }
-        if plane.outbox.count > 1, plane.outbox[0] != plane.outbox[1] { moves.append(.overtake(side)) }
+        if plane.outbox.count > 1, !plane.outbox[1].repeats(plane.outbox[0]) { moves.append(.overtake(side)) }
         if plane.lastRead != nil { moves.append(.readAgain(side)) }
       }
       for side in Side.allCases {

@@ -100,8 +100,12 @@ extension World {
     guard let place = sorties[index].flights.firstIndex(where: { $0.id == id }) else { return .stale }
     var flight = sorties[index].flights[place]
     // Rests between two tries are over when somebody looks.
+    let before = flight
     let reaction = try apply(event, to: &flight, at: max(now, flight.notBefore ?? now))
     sorties[index].flights[place] = flight
+    if let epoch = event.speakers, epoch != before.lease?.epoch, flight != before || !reaction.actions.isEmpty {
+      violate("\(id) heeds lease \(epoch), which does not hold it")
+    }
     for case .report(let report) in reaction.actions {
       planes[id.side.place].log.append(Report(flight: id, report: report))
     }
@@ -305,5 +309,18 @@ extension World {
       hand.stage = .ready
     }
     return false
+  }
+}
+
+extension Flight.Event {
+  /// The lease that whoever says this speaks by; nil for who takes a new one, and for those who need none.
+  fileprivate var speakers: LeaseEpoch? {
+    switch self {
+    case .begin(let epoch), .checkpoint(let epoch, _, _), .hold(let epoch), .complete(let epoch),
+      .fail(let epoch, _, _, _),
+      .release(let epoch), .expire(let epoch, _), .acknowledgeCancel(let epoch):
+      epoch
+    default: nil
+    }
   }
 }

@@ -91,6 +91,10 @@ public struct World: Hashable, Sendable {
   struct Delivery: Hashable, Sendable {
     let flight: FlightID
     let content: Content
+    /// Which of those that say the same in its outbox it is.
+    var copy = 0
+
+    func repeats(_ other: Delivery) -> Bool { flight == other.flight && content == other.content }
 
     enum Content: Hashable, Sendable {
       case start(FlightAssignment)

@@ -174,7 +174,7 @@ struct Aftermath: Sendable {
         for process in fleet.workloads(name, cluster) { Signals.send(SIGTERM, to: process) }
       }
     }
-    violations += try await last(within: .seconds(10)) { try await processes() + sessions() }
+    violations += try await last(within: .seconds(30)) { try await processes() + sessions() }
     violations += try await roles()
     return violations
   }

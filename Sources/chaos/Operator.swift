@@ -242,7 +242,8 @@ final class Operator: Sendable {
       guard !failed.isEmpty else { continue }
       progress.say("\(id): retried for \(failed.map(\.deployment).joined(separator: ", "))")
       let answer = try await fleet.call(["retry", id, "--json"])
-      guard answer.status == 0 else { continue }
+      // Nobody may have heard that it was accepted.
+      guard answer.status == 0 || answer.isUnknown else { continue }
       keep([.retried(id: id)], answer)
       retried.append(id)
       try await follow(id, for: bound, patience: nil, chance: &chance)

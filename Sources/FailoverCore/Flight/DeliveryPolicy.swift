@@ -13,10 +13,10 @@ public struct DeliveryPolicy: Hashable, Sendable {
     case givenUp
   }
 
-  /// How many tries make a series; less than 1 counts as 1.
-  public var series: Int
-  /// How many tries a flight gets in all; less than 1 counts as 1.
-  public var attempts: Int
+  /// How many tries make a series; less than 1 becomes 1.
+  public var series: Int { didSet { series = max(1, series) } }
+  /// How many tries a flight gets in all; less than 1 becomes 1.
+  public var attempts: Int { didSet { attempts = max(1, attempts) } }
   /// The waits within a series.
   public var backoff: RetryPolicy
   /// The rest after a series.
@@ -29,8 +29,8 @@ public struct DeliveryPolicy: Hashable, Sendable {
     backoff: RetryPolicy = .reconnect,
     coolOff: Duration = Defaults.dispatcherCoolOff
   ) {
-    self.series = series
-    self.attempts = attempts
+    self.series = max(1, series)
+    self.attempts = max(1, attempts)
     self.backoff = backoff
     self.coolOff = coolOff
   }
@@ -45,10 +45,10 @@ public struct DeliveryPolicy: Hashable, Sendable {
   ///   - random: A number in 0 ..< 1 that spreads the next tries.
   public func verdict(failures: Int, isStart: Bool, jitter random: Double) -> Verdict {
     if isStart, failures >= attempts { return .givenUp }
-    let place = failures % max(1, series)
+    let place = failures % series
     return .again(after: place == 0 ? coolOff : backoff.delay(attempt: place, jitter: random))
   }
 
   /// Whether a delivery that has failed so often goes alone, after those that are not suspect.
-  public func isSuspect(failures: Int) -> Bool { failures >= max(1, series) }
+  public func isSuspect(failures: Int) -> Bool { failures >= series }
 }

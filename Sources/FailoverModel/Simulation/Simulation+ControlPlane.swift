@@ -78,7 +78,7 @@ extension Simulation {
     links[place].lease += 1
     for delivery in due {
       links[place].attempts[delivery, default: Attempt()].lease = links[place].lease
-      links[place].attempts[delivery, default: Attempt()].leasedUntil = time + Defaults.dispatcherLease
+      links[place].attempts[delivery, default: Attempt()].leasedUntil = world.now + Defaults.dispatcherLease
     }
     guard case .granted(let permit) = navigators[number].breakers[place].attempt(at: world.now) else { return }
     let batch = Batch(
@@ -94,9 +94,13 @@ extension Simulation {
       schedule(.batchArrives(batch), after: milliseconds(1...200))
       if happens(plan.noise.twice) { schedule(.batchArrives(batch), after: milliseconds(1...30_000)) }
     } else {
-      // The call times out; whoever made it notices, unless it has died.
-      schedule(.batchAnswered(batch), after: Defaults.startFlightTimeoutAcrossRegions)
+      timeOut(batch)
     }
+  }
+
+  /// Nothing is answered; whoever made the call notices, unless it has died.
+  private mutating func timeOut(_ batch: Batch) {
+    schedule(.batchAnswered(batch), after: Defaults.startFlightTimeoutAcrossRegions)
   }
 
   /// What a Dispatcher takes: as much as fits of what is due, or one thing that is suspect.
@@ -104,7 +108,7 @@ extension Simulation {
     let attempts = links[side.place].attempts
     let due = world.planes[side.place].outbox.filter { delivery in
       guard let attempt = attempts[delivery] else { return true }
-      return attempt.due <= time && attempt.leasedUntil <= time
+      return attempt.due <= world.now && attempt.leasedUntil <= world.now
     }
     let isSuspect = { (delivery: World.Delivery) in policy.isSuspect(failures: attempts[delivery]?.failures ?? 0) }
     let fresh = due.filter { !isSuspect($0) }
@@ -114,7 +118,7 @@ extension Simulation {
   private var policy: DeliveryPolicy { DeliveryPolicy() }
 
   mutating func batchArrives(_ batch: Batch) throws {
-    guard isAwake(batch.side) else { return }
+    guard isAwake(batch.side) else { return timeOut(batch) }
     onDeck(batch.side)
     for delivery in batch.deliveries {
       note("\(batch.side): gets \(delivery.content) of \(delivery.flight)")
@@ -123,7 +127,7 @@ extension Simulation {
     if !links[batch.side.place].isCutBack, !happens(plan.noise.lost) {
       schedule(.batchAnswered(batch.answered), after: milliseconds(1...200))
     } else {
-      schedule(.batchAnswered(batch), after: Defaults.startFlightTimeoutAcrossRegions)
+      timeOut(batch)
     }
   }
 
@@ -144,11 +148,11 @@ extension Simulation {
   private mutating func postpone(_ delivery: World.Delivery, at place: Int) throws {
     guard var attempt = links[place].attempts[delivery] else { return }
     attempt.failures += 1
-    attempt.leasedUntil = time
+    attempt.leasedUntil = Self.longAgo
     let isStart = if case .start = delivery.content { true } else { false }
     switch policy.verdict(failures: attempt.failures, isStart: isStart, jitter: chance.fraction()) {
     case .again(let pause):
-      attempt.due = time + pause
+      attempt.due = world.now + pause
       links[place].attempts[delivery] = attempt
     case .givenUp:
       remove(delivery, from: place)

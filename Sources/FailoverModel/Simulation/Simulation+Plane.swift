@@ -29,7 +29,8 @@ extension Simulation {
     pilot.stoppedUntil = .zero
     // It has asked a moment ago, and the Flightdeck hears of it now.
     pilot.term = LeaseTerm(duration: Self.lease, from: ownTime(key) - milliseconds(1...200))
-    (pilot.nextHeartbeat, pilot.seen) = (time + Defaults.renewTick, deckTime(key.side))
+    (pilot.underWay, pilot.nextHeartbeat) = (nil, time)
+    pilot.seen = deckTime(key.side)
     (pilot.registered, pilot.isDeclaredDead) = (pilot.incarnation, false)
     pilots[key] = pilot
     // Who registers anew gives back what it had before.
@@ -53,14 +54,22 @@ extension Simulation {
       return try pilotStarts(key, pilot.incarnation)
     }
     if pilot.nextHeartbeat <= time {
-      pilot.nextHeartbeat = time + Defaults.renewTick
-      let heartbeat = Heartbeat(pilot: key, incarnation: incarnation, sent: ownTime(key))
-      if !happens(plan.noise.lost) { schedule(.heartbeatHeard(heartbeat), after: travel()) }
+      if pilot.underWay != nil {
+        // It has waited long enough for an answer.
+        (pilot.underWay, pilot.nextHeartbeat) = (nil, time + Defaults.renewTick)
+      } else {
+        let heartbeat = Heartbeat(pilot: key, incarnation: incarnation, sent: ownTime(key))
+        (pilot.underWay, pilot.nextHeartbeat) = (heartbeat.sent, time + Self.answerLimit)
+        if !happens(plan.noise.lost) { schedule(.heartbeatHeard(heartbeat), after: travel()) }
+      }
     }
     pilots[key] = pilot
     try sweep(key.side)
     try claim(key, incarnation)
   }
+
+  /// How long a Pilot waits for its Flightdeck.
+  private static let answerLimit = Duration.seconds(30)
 
   /// How long a message between a Pilot and its Flightdeck takes: now and then longer than a lease.
   private mutating func travel() -> Duration {
@@ -89,6 +98,9 @@ extension Simulation {
       pilots[key] = pilot
       return
     }
+    // Nobody listens any more for the answer to one that was given up.
+    guard pilot.underWay == heartbeat.sent else { return }
+    (pilot.underWay, pilot.nextHeartbeat) = (nil, time + Defaults.heartbeatInterval)
     pilot.term.renew(from: heartbeat.sent, at: ownTime(key))
     pilots[key] = pilot
     onDeck(key.side)
@@ -253,7 +265,8 @@ extension Simulation {
     write("FAULT \(fault)")
     switch fault {
     case .killNavigator(let number, let pause):
-      navigators[number].incarnation += 1
+      // What it knew of the clusters goes with it.
+      navigators[number] = NavigatorState(incarnation: navigators[number].incarnation + 1)
       schedule(.navigatorRound(number, incarnation: navigators[number].incarnation), after: pause)
     case .killPilot(let side, let number, let pause):
       let key = PilotKey(side: side, number: number)

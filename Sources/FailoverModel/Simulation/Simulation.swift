@@ -75,13 +75,13 @@ public struct Simulation: Sendable {
     var isAnswered = false
   }
 
-  /// A delivery as its row in the outbox knows it.
+  /// A delivery as its row in the outbox knows it, by the store's clock.
   struct Attempt {
     var failures = 0
     /// When it is tried again.
-    var due = Duration.zero
+    var due = Simulation.longAgo
     /// Until when no other Dispatcher takes it, and the number of that lease.
-    var leasedUntil = Duration.zero
+    var leasedUntil = Simulation.longAgo
     var lease = 0
   }
 
@@ -116,7 +116,7 @@ public struct Simulation: Sendable {
     var incarnation = 1
     var isUp = true
     /// For each cluster.
-    var breakers = ["east", "west"].map { CircuitBreaker(cluster: $0) }
+    var breakers = Simulation.breakers
   }
 
   struct PilotState {
@@ -126,8 +126,10 @@ public struct Simulation: Sendable {
     var stoppedUntil = Duration.zero
     /// By the Pilot's own clock.
     var term = LeaseTerm(duration: Simulation.lease, from: Simulation.start)
-    /// When it sends the next heartbeat.
+    /// When it sends the next heartbeat; while it waits for the answer to one, when it gives up waiting.
     var nextHeartbeat = Duration.zero
+    /// When the one was sent whose answer it waits for.
+    var underWay: Timestamp?
     /// The incarnation that the Flightdeck knows.
     var registered = 0
     /// By the Flightdeck's clock: when it last heard of the Pilot.
@@ -170,7 +172,10 @@ public struct Simulation: Sendable {
   let detail: Detail
   var events = 0
 
+  /// A Navigator's, for each cluster.
+  static let breakers = ["east", "west"].map { CircuitBreaker(cluster: $0) }
   static let start = Timestamp(seconds: 1_800_000_000)
+  static let longAgo = Timestamp(microseconds: .min)
   static let limit = Duration.seconds(96 * 3_600)
   static let lease = Defaults.lease
 

@@ -212,8 +212,10 @@ extension ProcessDriver {
     _ context: DriverContext
   ) async throws(StepError) {
     let name = entry.name
-    let wasDrained = entry.record.isDraining && process.drain != nil
-    if wasDrained, process.resume == nil, try await look(at: process.name, of: name).pid != nil {
+    let wasDrained = entry.record.isDraining
+    if wasDrained, process.drain != nil, process.resume == nil,
+      try await look(at: process.name, of: name).pid != nil
+    {
       try await stop(process.name, of: name, context)
     }
     try await start(try await workload(process, entry.record), context)
