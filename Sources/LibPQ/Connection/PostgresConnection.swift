@@ -59,6 +59,7 @@ public actor PostgresConnection {
   public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe thread.asUnownedSerialExecutor() }
 
   private init(configuration: PostgresConfiguration, logger: Logger?) throws(PostgresError) {
+    CryptoLibrary.staysToTheEnd
     self.configuration = configuration
     wakeUp = try WakeUp()
     handle = ConnectionHandle(logger: logger)
