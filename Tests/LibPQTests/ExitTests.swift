@@ -19,13 +19,15 @@ struct ExitTests {
     let url = try await TestServer.shared.value.url
     await #expect(processExitsWith: .success) { [url = url as String, milliseconds = milliseconds as Int] in
       let configuration = try PostgresConfiguration(url)
-      for _ in 0..<16 {
-        Task.detached {
-          while true { try await PostgresConnection.connect(configuration).close() }
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for _ in 0..<16 {
+          group.addTask {
+            while true { try await PostgresConnection.connect(configuration).close() }
+          }
         }
+        try await Task.sleep(for: .milliseconds(150 + milliseconds))
+        exit(0)
       }
-      try await Task.sleep(for: .milliseconds(150 + milliseconds))
-      exit(0)
     }
   }
 }
