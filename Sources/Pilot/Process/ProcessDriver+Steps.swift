@@ -213,14 +213,17 @@ extension ProcessDriver {
   ) async throws(StepError) {
     let name = entry.name
     let wasDrained = entry.record.isDraining
-    if wasDrained, process.drain != nil, process.resume == nil,
-      try await look(at: process.name, of: name).pid != nil
-    {
+    var pid = try await look(at: process.name, of: name).pid
+    if pid != nil, wasDrained, process.drain != nil, process.resume == nil {
       try await stop(process.name, of: name, context)
+      pid = nil
     }
-    try await start(try await workload(process, entry.record), context)
+    if pid == nil {
+      try await start(try await workload(process, entry.record), context)
+      pid = try await look(at: process.name, of: name).pid
+    }
     guard wasDrained, let command = process.resume else { return }
-    guard let pid = try await look(at: process.name, of: name).pid else {
+    guard let pid else {
       throw .transient("process \(process.name) of deployment \(name) ended before it could be resumed")
     }
     try context.check()
