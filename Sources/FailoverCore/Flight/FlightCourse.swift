@@ -72,6 +72,9 @@ public struct FlightCourse: Hashable, Sendable {
     self.backoff = backoff
   }
 
+  /// Whether the step at the cursor gets no other try under this lease: ``Instruction/fail(_:tries:)`` is what is left.
+  public var hasFailed: Bool { failure != nil }
+
   /// What to do next.
   ///
   /// A flight whose steps are all done is completed, whatever was asked meanwhile: that is what happened. A flight before a missing

@@ -225,7 +225,9 @@ extension Simulation {
       return
     }
     let before = world.sorties[index].hands[place]
-    let isFailing = before.course.cursor < before.course.plan.steps.count && before.stage != .claimed
+    // Who has nothing left but to say that it failed does not try again.
+    let isFailing =
+      before.course.cursor < before.course.plan.steps.count && before.stage != .claimed && !before.course.hasFailed
     if isFailing, happens(plan.noise.failing) {
       let code: FailureCode = chance.oneIn(3) ? .permanent : .transient
       note(

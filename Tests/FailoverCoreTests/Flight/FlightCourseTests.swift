@@ -73,8 +73,9 @@ import Testing
     course.stepFailed(failure, jitter: 0)
     #expect(course.instruction(in: .init()) == .rest(.seconds(2)))
     course.rested()
+    #expect(!course.hasFailed)
     course.stepFailed(failure, jitter: 0)
-    #expect(course.instruction(in: .init()) == .fail(failure, tries: 3))
+    #expect(course.hasFailed && course.instruction(in: .init()) == .fail(failure, tries: 3))
     // Whoever asked in the meantime comes first; whoever lost the lease writes nothing.
     #expect(course.instruction(in: .init(isCancelRequested: true)) == .acknowledgeCancel)
     #expect(course.instruction(in: .init(isStopping: true)) == .fail(failure, tries: 3))
