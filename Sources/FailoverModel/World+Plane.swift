@@ -72,7 +72,7 @@ extension World {
     guard sorties[index].flights.contains(where: { $0.id == delivery.flight }) else {
       guard case .start(let assignment) = delivery.content else {
         let side = delivery.flight.side.place
-        if !planes[side].early.contains(delivery) { planes[side].early.append(delivery) }
+        if !planes[side].early.contains(where: delivery.repeats) { planes[side].early.append(delivery) }
         return
       }
       let order = sorties[index].order.flightOrder(assignment)

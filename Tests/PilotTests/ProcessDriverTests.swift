@@ -162,6 +162,20 @@ import Testing
     #expect(cluster.file("app/draining") != nil)
   }
 
+  /// Also as after a crash of the Pilot in the midst of it.
+  @Test func aResumeThatDidNotComeToItsEndIsAskedForAgain() async throws {
+    let cluster = try await TestCluster()
+    let resume = "test -e asked || { touch asked; exit 1; }; rm -f draining"
+    let deployment = cluster.deployment("app", "exec sleep 1000", drain: "touch draining", resume: resume)
+    let context = cluster.context(deployment)
+    try await cluster.place(deployment, with: cluster.driver())
+    try await cluster.driver().drain(context)
+    await #expect(throws: StepError.self) { try await cluster.driver().resume(context) }
+    #expect(cluster.file("app/draining") != nil)
+    try await cluster.driver().resume(context)
+    #expect(cluster.file("app/draining") == nil && cluster.processes().count == 1)
+  }
+
   @Test func aDeploymentThatComesBackToWhatADrainLeftIsResumed() async throws {
     let cluster = try await TestCluster()
     let (deployment, driver) = (drainable(cluster), try cluster.driver())

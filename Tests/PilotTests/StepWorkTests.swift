@@ -1,51 +1,31 @@
 // What a drain waits for.
 
 import FailoverCore
-import Logging
 import Testing
 
 @testable import Pilot
 
 @Suite struct StepWorkTests {
-  /// A workload that answers the question for its running tasks with one of these after the other, and then with none.
-  private final class DrainingDriver: PlaneDriver {
-    let answers: Shared<[Result<[String], StepError>]>
-
-    init(_ answers: [Result<[String], StepError>]) { self.answers = Shared(answers) }
-
-    func runningTasks(_ context: DriverContext) async throws(StepError) -> [String] {
-      guard let answer = answers.value.first else { return [] }
-      answers.change { $0 = Array($0.dropFirst()) }
-      return try answer.get()
-    }
-
-    func createNamespace(_ context: DriverContext) async throws(StepError) {}
-    func deleteNamespace(_ context: DriverContext) async throws(StepError) {}
-    func applySecrets(_ context: DriverContext) async throws(StepError) {}
-    func deleteSecrets(_ context: DriverContext) async throws(StepError) {}
-    func checkImage(_ context: DriverContext) async throws(StepError) {}
-    func upsert(_ context: DriverContext) async throws(StepError) {}
-    func verify(_ context: DriverContext) async throws(StepError) -> [Check] { [] }
-    func drain(_ context: DriverContext) async throws(StepError) {}
-    func resume(_ context: DriverContext) async throws(StepError) {}
-    func delete(_ context: DriverContext) async throws(StepError) {}
-    func cordon(_ context: DriverContext) async throws(StepError) {}
-    func uncordon(_ context: DriverContext) async throws(StepError) {}
-  }
-
-  private struct NoFencer: DatabaseFencer {
-    func fence(_ order: FenceOrder, authority: Authority) async throws(StepError) -> FenceReceipt {
-      throw .permanent("there is no database")
-    }
-  }
-
   @Test func aDrainThatCannotTellTheTasksAsksAgain() async throws {
-    let driver = DrainingDriver([.failure(.transient("busy")), .success(["load"]), .failure(.transient("busy"))])
-    let deployment = Deployment(name: "orders", workspace: "shop", image: "orders:1")
+    let cluster = try await TestCluster()
+    // Asked four times, it is busy, has a task, is busy again, and then has none.
+    let answers = """
+      read asked < asked; echo $((asked + 1)) > asked
+      case $asked in 1|3) echo busy >&2; exit 1;; 2) echo load;; esac
+      """
+    let deployment = cluster.deployment(
+      "orders",
+      "echo 1 > asked; exec sleep 1000",
+      drain: "true",
+      runningTasks: answers
+    )
+    let driver = try cluster.driver()
+    try await cluster.place(deployment, with: driver)
+    try await eventually { cluster.file("orders/asked") == "1\n" }
     let mission = MissionID(request: "fo-1", deployment: deployment.name, attempt: 1)
     let order = FlightOrder(
       id: FlightID(mission: mission, side: .source),
-      cluster: "east",
+      cluster: cluster.name,
       peer: "west",
       deployment: deployment,
       generation: Generation(1),
@@ -59,15 +39,15 @@ import Testing
     let work = StepWork(
       order: order,
       driver: driver,
-      fencer: NoFencer(),
-      context: DriverContext(deployment: deployment, cluster: "east", generation: Generation(1)),
+      fencer: PostgresFencer(secrets: cluster.secrets, logger: quiet),
+      context: cluster.context(deployment),
       settings: settings,
-      logger: Logger(label: "test"),
+      logger: quiet,
       report: { tasks in told.change { $0.append(tasks) } }
     )
     let evidence = try await work.take(Step(.drain, grants: .sourceDrained, timeout: .seconds(30)))
     #expect(evidence == .drained(tasksLost: []))
-    #expect(driver.answers.value.isEmpty)
+    #expect(cluster.file("orders/asked") == "5\n")
     #expect(told.value == [["load"]])
   }
 }

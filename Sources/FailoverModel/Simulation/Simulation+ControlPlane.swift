@@ -4,8 +4,9 @@ internal import Chance
 import FailoverCore
 
 extension Simulation {
+  /// Whether the replica was not killed since.
   func isUp(_ navigator: Int, _ incarnation: Int) -> Bool {
-    navigators[navigator].isUp && navigators[navigator].incarnation == incarnation
+    navigators[navigator].incarnation == incarnation
   }
 
   /// What a replica does when its bell rings or its poll comes: what is due, one transaction after the other.
@@ -77,8 +78,10 @@ extension Simulation {
     guard !due.isEmpty, navigators[number].breakers[place].refusal(at: world.now) == nil else { return }
     links[place].lease += 1
     for delivery in due {
-      links[place].attempts[delivery, default: Attempt()].lease = links[place].lease
-      links[place].attempts[delivery, default: Attempt()].leasedUntil = world.now + Defaults.dispatcherLease
+      var attempt = links[place].attempts[delivery] ?? Attempt()
+      attempt.lease = links[place].lease
+      attempt.leasedUntil = world.now + Defaults.dispatcherLease
+      links[place].attempts[delivery] = attempt
     }
     guard case .granted(let permit) = navigators[number].breakers[place].attempt(at: world.now) else { return }
     let batch = Batch(

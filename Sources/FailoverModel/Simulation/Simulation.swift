@@ -114,7 +114,6 @@ public struct Simulation: Sendable {
 
   struct NavigatorState {
     var incarnation = 1
-    var isUp = true
     /// For each cluster.
     var breakers = Simulation.breakers
   }
